@@ -1,0 +1,1 @@
+"""Frozen values that the parts of the service hand to each other; no behaviour beyond their own consistency."""

@@ -1,0 +1,120 @@
+"""What every token store promises. The conformance suite (``tests/conformance``) proves it for each backend.
+
+Rules:
+- A store never sees a token, only its :class:`~app.model.tokens.TokenRef`.
+- Not found is ``None``. A record past its ``expires_at`` is not found, whether or not it was cleaned up yet.
+- Each method is one atomic step: another caller sees all of it or nothing.
+- When a method returns, what it wrote is in force for every later call on any replica's store (a replica's read
+  cache may lag within the bound that ``docs/reliability.md`` states).
+- A store that cannot answer raises :class:`StoreUnavailable`; it never guesses.
+- Everything it keeps has an end: no method writes what does not expire.
+"""
+
+from enum import Enum
+from typing import Protocol
+
+import msgspec
+
+from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenRef
+
+
+class StoreError(Exception):
+    """A store could not do what was asked; the request is answered with 503 (RFC 9110 section 15.6.4)."""
+
+    kind = "error"
+    """The bounded label of ``store_errors_total``."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached, is too slow, or has no room in its queue."""
+
+    kind = "unavailable"
+
+
+class StoreFull(StoreError):
+    """The store holds as many tokens as it may."""
+
+    kind = "full"
+
+
+class UnsupportedRecordVersion(StoreError):
+    """A record was written by a release too new for this one: neither active nor inactive can be answered."""
+
+    kind = "record_version"
+
+
+class Issuance(msgspec.Struct, frozen=True):
+    """What one token response must make durable before the tokens may leave."""
+
+    access: tuple[TokenRef, AccessTokenRecord] | None = None
+    """An opaque access token; None for a JWT, which is not stored."""
+    refresh: tuple[TokenRef, RefreshTokenRecord] | None = None
+    """A refresh token. Where both are given they name the same family."""
+
+
+class Rotation(Enum):
+    """How an attempt to use a refresh token ended."""
+
+    ROTATED = "rotated"
+    ALREADY_USED = "already_used"
+    GONE = "gone"
+    """The token expired or its family was revoked meanwhile."""
+
+
+class TokenStore(Protocol):
+    """The shared memory of the service."""
+
+    kind: str
+    """``memory`` or ``redis``: the bounded label of the store's metrics."""
+
+    async def open(self) -> None:
+        """Start what the store runs in the background. Raises StoreUnavailable if it cannot be reached."""
+
+    async def close(self) -> None:
+        """Flush what is pending, then stop and release everything."""
+
+    async def save(self, issuance: Issuance) -> None:
+        """Remember new tokens: all of them or none.
+
+        An access token with a family becomes a member of that family and dies with it.
+        Raises StoreFull or StoreUnavailable; the tokens must then not leave the service.
+        """
+
+    async def find_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
+        """The record of a live opaque access token; None for expired, revoked and unknown ones alike."""
+
+    async def find_refresh_token(self, ref: TokenRef) -> RefreshTokenRecord | None:
+        """The record of a refresh token of a live family, used or not; None for all others."""
+
+    async def rotate(
+        self, presented: TokenRef, used: RefreshTokenRecord, issuance: Issuance
+    ) -> Rotation:
+        """Use up the presented refresh token and remember its successors, in one step.
+
+        ``used`` is the presented token's record with ``used_at`` set. Of any number of concurrent rotations of one
+        token exactly one gets ROTATED and only its issuance is remembered; the others write nothing.
+        """
+
+    async def revoke_access_token(self, ref: TokenRef) -> None:
+        """End one opaque access token. Unknown tokens are fine (RFC 7009 section 2.2)."""
+
+    async def revoke_family(self, family: str, until: int) -> None:
+        """End a family: its refresh tokens, its opaque access tokens, and its JWTs by a mark.
+
+        The mark is kept until ``until`` (Unix seconds), the latest instant at which a JWT of the family could live.
+        """
+
+    async def revoke_jwt(self, ref: TokenRef, until: int) -> None:
+        """Mark one JWT as revoked until ``until``, its own expiry (Unix seconds)."""
+
+    async def is_jwt_revoked(self, ref: TokenRef, family: str | None) -> bool:
+        """Whether the JWT itself or its family is marked as revoked. One round trip."""
+
+    async def remember_once(self, digest: bytes, until: int) -> bool:
+        """Remember a one-time value until ``until`` (Unix seconds): True the first time, False for every repeat.
+
+        For the ``jti`` of client assertions (RFC 7523 section 3). ``digest`` is 32 bytes that name the value.
+        """
+
+    async def count_live_tokens(self) -> int:
+        """How many access tokens are alive: exact in memory, within a few seconds of the truth elsewhere."""
