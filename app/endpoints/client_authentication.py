@@ -1,0 +1,155 @@
+"""Authenticating the client of a request, the same steps at every endpoint.
+
+1. The request uses exactly one method (``protocol.client_auth``).
+2. The client exists, and the method is the one it is registered with.
+3. What it presents is right: a secret by digest, an assertion by signature and once only.
+
+An unknown client, a wrong secret and a wrong method do the same work and get the same answer.
+"""
+
+import hashlib
+import hmac
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from app.model.clients import Client, ClientAuthMethod, ClientSecret
+from app.protocol.client_assertion import peek_subject, verify_assertion
+from app.protocol.client_auth import (
+    AssertionCredentials,
+    PublicCredentials,
+    SecretCredentials,
+    matches_generated_secret,
+    read_credentials,
+)
+from app.protocol.errors import invalid_client
+from app.protocol.form import Parameters
+from app.randomness import RandomBytes
+from app.storage.interface import TokenStore
+
+FindClient = Callable[[str], Client | None]
+VerifyArgon2id = Callable[[str, str], Awaitable[bool]]
+"""(hash, secret) → whether they match; slow by design, so it does its work off the event loop."""
+
+
+class VerifiedSecrets:
+    """Remembers for a while which (client, secret) pairs were verified by argon2id, under a per-process keyed hash.
+
+    So a client with a chosen secret pays the slow hash once in a while and not on every request. Neither the secret
+    nor anything that could be tried against it elsewhere is kept.
+    """
+
+    def __init__(self, random_bytes: RandomBytes, max_entries: int = 10_000, seconds: float = 300.0) -> None:
+        self._key = random_bytes(32)
+        self._until: OrderedDict[bytes, float] = OrderedDict()
+        self._max_entries = max_entries
+        self._seconds = seconds
+
+    def _name(self, phc: str, secret: str) -> bytes:
+        # The stored hash stands for the client and for the secret's version: a changed secret is a new name.
+        return hmac.digest(self._key, hashlib.sha256(phc.encode()).digest() + secret.encode(), "sha256")
+
+    def knows(self, phc: str, secret: str, now: float) -> bool:
+        """Whether the pair was verified less than ``seconds`` ago; ``now`` is monotonic."""
+        return self._until.get(self._name(phc, secret), 0.0) > now
+
+    def remember(self, phc: str, secret: str, now: float) -> None:
+        """Remember a verified pair."""
+        self._until[self._name(phc, secret)] = now + self._seconds
+        if len(self._until) > self._max_entries:
+            self._until.popitem(last=False)
+
+
+class ClientAuthenticator:
+    """Finds out which client a request comes from, or refuses it."""
+
+    def __init__(
+        self,
+        *,
+        find_client: FindClient,
+        store: TokenStore,
+        verify_argon2id: VerifyArgon2id,
+        verified_secrets: VerifiedSecrets,
+        assertion_audiences: tuple[str, ...],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._find_client = find_client
+        self._store = store
+        self._verify_argon2id = verify_argon2id
+        self._verified = verified_secrets
+        self._audiences = assertion_audiences
+        self._monotonic = monotonic
+
+    async def authenticate(self, authorization: bytes | None, parameters: Parameters, now: float) -> Client:
+        """The authenticated client; a public one has only named itself.
+
+        ``now`` is Unix seconds. Raises ProtocolError (``invalid_client``, ``invalid_request``) or StoreUnavailable.
+        """
+        credentials = read_credentials(authorization, parameters)
+        if isinstance(credentials, SecretCredentials):
+            return await self._by_secret(credentials, now)
+        if isinstance(credentials, AssertionCredentials):
+            return await self._by_assertion(credentials, now)
+        return self._by_id(credentials)
+
+    async def _by_secret(self, credentials: SecretCredentials, now: float) -> Client:
+        client = self._find_client(credentials.client_id)
+        secrets = client.live_secrets(now) if client is not None else ()
+        matches = matches_generated_secret(credentials.secret, secrets)
+        if client is None:
+            raise invalid_client("unknown_client")
+        if not matches:
+            matches = await self._matches_chosen_secret(credentials.secret, secrets)
+        if not matches:
+            raise invalid_client("wrong_secret")
+        _require_method(client, credentials.method)
+        return client
+
+    async def _matches_chosen_secret(self, secret: str, secrets: tuple[ClientSecret, ...]) -> bool:
+        for candidate in secrets:
+            phc = candidate.argon2id
+            if phc is None:
+                continue
+            if self._verified.knows(phc, secret, self._monotonic()):
+                return True
+            if await self._verify_argon2id(phc, secret):
+                self._verified.remember(phc, secret, self._monotonic())
+                return True
+        return False
+
+    async def _by_assertion(self, credentials: AssertionCredentials, now: float) -> Client:
+        subject = peek_subject(credentials.assertion)
+        if subject is None or (credentials.client_id is not None and credentials.client_id != subject):
+            raise invalid_client("assertion_subject")
+        client = self._find_client(subject)
+        if client is None:
+            raise invalid_client("unknown_client")
+        _require_method(client, credentials.method)
+        verified = verify_assertion(
+            credentials.assertion, client_id=client.id, jwks=client.jwks, audiences=self._audiences, now=now
+        )
+        # Length-prefixed, so that no other pair of id and jti has the same name.
+        name = f"{len(client.id)}:{client.id}{verified.jti}"
+        if not await self._store.remember_once(hashlib.sha256(name.encode()).digest(), verified.expires_at):
+            raise invalid_client("assertion_replayed")
+        return client
+
+    def _by_id(self, credentials: PublicCredentials) -> Client:
+        client = self._find_client(credentials.client_id)
+        if client is None:
+            raise invalid_client("unknown_client")
+        _require_method(client, credentials.method)
+        return client
+
+
+def require_confidential(client: Client) -> None:
+    """Refuse public clients (RFC 7662 section 2.1: introspection requires authorization). Raises ProtocolError."""
+    if client.auth_method is ClientAuthMethod.NONE:
+        raise invalid_client("public_client")
+
+
+def _require_method(client: Client, method: ClientAuthMethod) -> None:
+    """RFC 7591 section 2: the registered method is the only one, or a stronger one could be avoided."""
+    if client.auth_method is not method:
+        raise invalid_client("wrong_method")
+
+

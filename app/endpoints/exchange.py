@@ -1,0 +1,30 @@
+"""A request and a response, free of any server's or framework's types."""
+
+import msgspec
+
+Headers = tuple[tuple[bytes, bytes], ...]
+"""Names in lower case."""
+
+
+class Request(msgspec.Struct, gc=False):
+    """What the hot endpoints read of a request."""
+
+    method: str
+    body: bytes = b""
+    peer: str | None = None
+    """The client's address as the server sees it; None if it is unknown."""
+    has_query: bool = False
+    authorization: bytes | None = None
+    content_type: bytes | None = None
+    if_none_match: bytes | None = None
+    origin: bytes | None = None
+    request_id: str = ""
+    """Always set by the edge before an endpoint sees the request."""
+
+
+class Response(msgspec.Struct, gc=False):
+    """A finished response. ``content-length`` and the request id are the edge's part."""
+
+    status: int
+    body: bytes
+    headers: Headers

@@ -1,0 +1,75 @@
+"""``POST /oauth/introspect`` (RFC 7662)."""
+
+from collections.abc import Callable
+
+from app.endpoints.answers import json_answer
+from app.endpoints.client_authentication import ClientAuthenticator, require_confidential
+from app.endpoints.exchange import Request, Response
+from app.endpoints.limits import ClientLimits
+from app.endpoints.parameters import read_parameters
+from app.endpoints.signed_tokens import SignedTokens
+from app.model.clients import Client
+from app.model.tokens import TokenKind
+from app.protocol.access_token import audience_values
+from app.protocol.introspection import (
+    INACTIVE,
+    ActiveToken,
+    encode_introspection,
+    introspect_access_token,
+    introspect_jwt,
+    introspect_refresh_token,
+    may_see,
+)
+from app.protocol.opaque_token import jti_ref, token_kind, token_ref
+from app.storage.interface import TokenStore
+
+
+class IntrospectionEndpoint:
+    """Says whether a token is alive and what it is good for, to those who may know."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: ClientAuthenticator,
+        limits: ClientLimits,
+        store: TokenStore,
+        signed_tokens: SignedTokens,
+        issuer: str,
+        now: Callable[[], float],
+    ) -> None:
+        self._authenticator = authenticator
+        self._limits = limits
+        self._store = store
+        self._signed_tokens = signed_tokens
+        self._issuer = issuer
+        self._now = now
+
+    async def handle(self, request: Request) -> Response:
+        """Answer an introspection request. Raises ProtocolError or StoreError: an outage is never "inactive"."""
+        now = self._now()
+        parameters = read_parameters(request, allow_json=True)
+        client = await self._authenticator.authenticate(request.authorization, parameters, now)
+        require_confidential(client)
+        self._limits.admit(client)
+        # token_type_hint is not even read: the kind is known from the token, so a hint can never change the answer.
+        token = await self._introspect(parameters.require("token"), client, now)
+        return json_answer(encode_introspection(token))
+
+    async def _introspect(self, token: str, caller: Client, now: float) -> ActiveToken | None:
+        kind = token_kind(token)
+        if kind is TokenKind.ACCESS:
+            record = await self._store.find_access_token(token_ref(token))
+            return introspect_access_token(record, caller, self._issuer, now)
+        if kind is TokenKind.REFRESH:
+            refresh = await self._store.find_refresh_token(token_ref(token))
+            return introspect_refresh_token(refresh, caller, self._issuer, now)
+        claims = self._signed_tokens.verify_access_token(token, now)
+        if claims is None or not may_see(caller, claims.client_id, audience_values(claims.aud)):
+            return None
+        revoked = await self._store.is_jwt_revoked(jti_ref(claims.jti), claims.family)
+        return introspect_jwt(claims, revoked, caller, now)
+
+
+def is_active(response: Response) -> bool:
+    """Whether a response of this endpoint says that the token is alive."""
+    return response.body != INACTIVE

@@ -1,0 +1,125 @@
+"""Making the tokens of a decision: the same for every grant."""
+
+import msgspec
+
+from app.grants.decision import FamilyLife, Issue
+from app.keys.jwt import Signer
+from app.model.clients import AccessTokenFormat, Client
+from app.model.tokens import RECORD_VERSION, AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
+from app.protocol import access_token, id_token
+from app.protocol.access_token import AccessTokenClaims
+from app.protocol.opaque_token import family_tag, new_family, new_tag, new_token, token_ref
+from app.protocol.token_response import TokenResponse
+from app.randomness import RandomBytes
+from app.storage.interface import Issuance
+
+_OPENID = "openid"
+_id_token_encoder = msgspec.json.Encoder()
+
+
+class Minted(msgspec.Struct, frozen=True):
+    """The answer, and what must be committed before it may leave."""
+
+    response: TokenResponse
+    issuance: Issuance
+
+    def __repr__(self) -> str:
+        return "Minted(…)"
+
+
+class Mint:
+    """Makes tokens; writes nothing."""
+
+    def __init__(
+        self, *, issuer: str, access_token_algorithm: str, signer: Signer, family_max_seconds: int,
+        random_bytes: RandomBytes,
+    ) -> None:
+        self._issuer = issuer
+        self._algorithm = access_token_algorithm
+        self._signer = signer
+        self._family_max_seconds = family_max_seconds
+        self._random_bytes = random_bytes
+
+    async def mint(self, issue: Issue, client: Client, now: int) -> Minted:
+        """Make the tokens that ``issue`` decided on, at ``now`` (Unix seconds)."""
+        family = issue.family
+        tag = family_tag(family.name) if family else new_tag(self._random_bytes)
+        if family is None and issue.with_refresh_token:
+            family = FamilyLife(new_family(tag, self._random_bytes), now + self._family_max_seconds)
+        expires_at = now + client.access_token_seconds
+        if family is not None and expires_at > family.expires_at:
+            expires_at = family.expires_at  # nothing outlives its family, so its revocation mark may end with it
+
+        stored: tuple[TokenRef, AccessTokenRecord] | None = None
+        if client.access_token_format is AccessTokenFormat.OPAQUE:
+            token = new_token(TokenKind.ACCESS, tag, self._random_bytes)
+            stored = (token_ref(token), self._record(issue, client, now, expires_at, family))
+        else:
+            token = await self._sign_access_token(issue, client, now, expires_at, family, tag)
+
+        refresh_token: str | None = None
+        refresh: tuple[TokenRef, RefreshTokenRecord] | None = None
+        if family is not None and issue.with_refresh_token:
+            refresh_token = new_token(TokenKind.REFRESH, tag, self._random_bytes)
+            refresh = (token_ref(refresh_token), self._refresh_record(issue, client, now, family))
+
+        response = TokenResponse(
+            access_token=token,
+            expires_in=expires_at - now,
+            scope=issue.scope,
+            refresh_token=refresh_token,
+            id_token=await self._sign_id_token(issue, client, now, token),
+        )
+        return Minted(response, Issuance(access=stored, refresh=refresh))
+
+    def _record(
+        self, issue: Issue, client: Client, now: int, expires_at: int, family: FamilyLife | None
+    ) -> AccessTokenRecord:
+        return AccessTokenRecord(
+            RECORD_VERSION, client.id, issue.subject, issue.scope, issue.audience, now, expires_at,
+            family.name if family else None,
+        )
+
+    def _refresh_record(self, issue: Issue, client: Client, now: int, family: FamilyLife) -> RefreshTokenRecord:
+        return RefreshTokenRecord(
+            version=RECORD_VERSION,
+            client_id=client.id,
+            subject=issue.subject,
+            scope=issue.scope if issue.refresh_scope is None else issue.refresh_scope,
+            audience=issue.audience if issue.refresh_audience is None else issue.refresh_audience,
+            issued_at=now,
+            expires_at=min(now + client.refresh_token_seconds, family.expires_at),
+            family=family.name,
+            family_expires_at=family.expires_at,
+        )
+
+    async def _sign_access_token(
+        self, issue: Issue, client: Client, now: int, expires_at: int, family: FamilyLife | None, tag: str
+    ) -> str:
+        claims = AccessTokenClaims(
+            iss=self._issuer,
+            sub=issue.subject,
+            aud=access_token.audience_claim(issue.audience),
+            client_id=client.id,
+            jti=new_family(tag, self._random_bytes),  # the same form: a tag and 128 random bits
+            iat=now,
+            exp=expires_at,
+            scope=issue.scope,
+            family=family.name if family else None,
+        )
+        return await self._signer.sign(self._algorithm, access_token.TYP, access_token.encode_claims(claims), now)
+
+    async def _sign_id_token(self, issue: Issue, client: Client, now: int, token: str) -> str | None:
+        if issue.authentication is None or _OPENID not in issue.scope.split(" "):
+            return None
+        algorithm = client.id_token_signed_response_alg
+        claims = id_token.id_token_claims(
+            issuer=self._issuer,
+            subject=issue.subject,
+            client_id=client.id,
+            authentication=issue.authentication,
+            access_token=token,
+            algorithm=algorithm,
+            now=now,
+        )
+        return await self._signer.sign(algorithm, id_token.TYP, _id_token_encoder.encode(claims), now)

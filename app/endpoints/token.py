@@ -1,0 +1,100 @@
+"""``POST /oauth/token`` (RFC 6749 section 3.2)."""
+
+from collections.abc import Callable, Sequence
+
+from app.endpoints.answers import json_answer
+from app.endpoints.client_authentication import ClientAuthenticator
+from app.endpoints.exchange import Request, Response
+from app.endpoints.limits import ClientLimits
+from app.endpoints.minting import Mint, Minted
+from app.endpoints.parameters import read_parameters
+from app.grants.decision import Decision, Grant, Issue, Loaded, ReuseDetected, TokenPolicy
+from app.model.clients import AccessTokenFormat, Client
+from app.model.tokens import TokenKind
+from app.observability.metrics import Metrics
+from app.protocol.errors import ErrorCode, ProtocolError, invalid_grant
+from app.protocol.opaque_token import token_kind, token_ref
+from app.protocol.token_request import TokenRequest, parse_token_request
+from app.protocol.token_response import encode_token_response
+from app.storage.interface import Rotation, TokenStore
+
+
+class TokenEndpoint:
+    """Issues tokens."""
+
+    def __init__(
+        self,
+        *,
+        grants: Sequence[Grant],
+        authenticator: ClientAuthenticator,
+        limits: ClientLimits,
+        store: TokenStore,
+        mint: Mint,
+        policy: TokenPolicy,
+        metrics: Metrics,
+        now: Callable[[], float],
+    ) -> None:
+        self._grants = {grant.grant_type: grant for grant in grants}
+        self._authenticator = authenticator
+        self._limits = limits
+        self._store = store
+        self._mint = mint
+        self._policy = policy
+        self._metrics = metrics
+        self._now = now
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a token request. Raises ProtocolError or StoreError; then nothing was issued."""
+        now = self._now()
+        # 1. What is asked.
+        parameters = read_parameters(request)
+        # 2. Who asks; only then may anything be said about the grant.
+        client = await self._authenticator.authenticate(request.authorization, parameters, now)
+        # 3. Whether it may ask again already.
+        self._limits.admit(client)
+        # 4. Whether it may use this grant.
+        token_request = parse_token_request(parameters)
+        grant = self._grants.get(token_request.grant_type)
+        if grant is None:
+            raise ProtocolError(ErrorCode.UNSUPPORTED_GRANT_TYPE, "this grant type is not supported")
+        if not grant.permitted(client):
+            raise ProtocolError(ErrorCode.UNAUTHORIZED_CLIENT, "this client may not use this grant type")
+        # 5. Load, decide, commit; a token leaves only after its commit succeeded.
+        minted = await self._issue(grant, token_request, client, int(now))
+        self._metrics.token_issued(token_request.grant_type, client.access_token_format is AccessTokenFormat.JWT)
+        return json_answer(encode_token_response(minted.response))
+
+    async def _issue(self, grant: Grant, request: TokenRequest, client: Client, now: int) -> Minted:
+        presented = grant.refresh_token_of(request)
+        while True:  # a lost race is decided again on what the winner wrote, and that is final
+            loaded = Loaded() if presented is None else await self._load(presented)
+            decision = grant.decide(request, client, loaded, now, self._policy)
+            if isinstance(decision, ReuseDetected):
+                raise await self._refuse_reuse(decision)
+            minted = await self._mint.mint(decision, client, now)
+            if await self._commit(decision, minted):
+                return minted
+
+    async def _load(self, presented: str) -> Loaded:
+        if token_kind(presented) is not TokenKind.REFRESH:
+            return Loaded()
+        ref = token_ref(presented)
+        return Loaded(refresh_ref=ref, refresh_record=await self._store.find_refresh_token(ref))
+
+    async def _commit(self, decision: Decision, minted: Minted) -> bool:
+        """Write what was decided; False if a concurrent use of the same refresh token was first."""
+        assert isinstance(decision, Issue)  # noqa: S101 - narrows the type; the other decision was answered already
+        if decision.used is None:
+            await self._store.save(minted.issuance)
+            return True
+        ref, used = decision.used
+        return await self._store.rotate(ref, used, minted.issuance) is Rotation.ROTATED
+
+    async def _refuse_reuse(self, reuse: ReuseDetected) -> ProtocolError:
+        self._metrics.refresh_token_reused()
+        if reuse.revoke:
+            await self._store.revoke_family(reuse.family, reuse.family_expires_at)
+        return invalid_grant(
+            "the refresh token is invalid, expired or revoked",
+            reason="refresh_token_reused" if reuse.revoke else "refresh_token_reused_in_grace",
+        )

@@ -1,0 +1,82 @@
+"""Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0). It advertises only what works."""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+
+from app.protocol import client_assertion
+
+TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
+INTROSPECTION_PATH = "/oauth/introspect"
+REVOCATION_PATH = "/oauth/revoke"
+JWKS_PATH = "/jwks.json"
+OAUTH_WELL_KNOWN = "/.well-known/oauth-authorization-server"
+OPENID_WELL_KNOWN = "/.well-known/openid-configuration"
+
+_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
+_ASSERTION_ALGORITHMS = tuple(sorted(client_assertion.ALGORITHMS))
+
+
+class AuthorizationServerMetadata(msgspec.Struct, frozen=True):
+    """The members of RFC 8414 section 2 that this service can keep its word on."""
+
+    issuer: str
+    token_endpoint: str
+    introspection_endpoint: str
+    revocation_endpoint: str
+    jwks_uri: str
+    grant_types_supported: tuple[str, ...]
+    scopes_supported: tuple[str, ...]
+    token_endpoint_auth_methods_supported: tuple[str, ...] = (*_AUTH_METHODS, "none")
+    token_endpoint_auth_signing_alg_values_supported: tuple[str, ...] = _ASSERTION_ALGORITHMS
+    introspection_endpoint_auth_methods_supported: tuple[str, ...] = _AUTH_METHODS
+    introspection_endpoint_auth_signing_alg_values_supported: tuple[str, ...] = _ASSERTION_ALGORITHMS
+    revocation_endpoint_auth_methods_supported: tuple[str, ...] = (*_AUTH_METHODS, "none")
+    revocation_endpoint_auth_signing_alg_values_supported: tuple[str, ...] = _ASSERTION_ALGORITHMS
+    # RFC 8414 requires the member; it is empty until there is an authorization endpoint.
+    response_types_supported: tuple[str, ...] = ()
+
+
+class OpenIdProviderMetadata(AuthorizationServerMetadata, frozen=True):
+    """What OpenID Connect Discovery section 3 requires beside RFC 8414."""
+
+    subject_types_supported: tuple[str, ...] = ("public",)
+    id_token_signing_alg_values_supported: tuple[str, ...] = ("RS256",)
+
+
+def server_metadata(issuer: str, grant_types: Sequence[str], scopes: Sequence[str]) -> bytes:
+    """The document of RFC 8414 as JSON."""
+    return msgspec.json.encode(AuthorizationServerMetadata(**_members(issuer, grant_types, scopes)))  # type: ignore[arg-type]
+
+
+def openid_metadata(
+    issuer: str, grant_types: Sequence[str], scopes: Sequence[str], id_token_algorithms: Sequence[str]
+) -> bytes:
+    """The document of OpenID Connect Discovery as JSON. RFC 8414 lets both be the same; this one says more."""
+    members = _members(issuer, grant_types, scopes)
+    return msgspec.json.encode(
+        OpenIdProviderMetadata(**members, id_token_signing_alg_values_supported=tuple(id_token_algorithms))  # type: ignore[arg-type]
+    )
+
+
+def well_known_paths(issuer: str) -> tuple[str, str]:
+    """Where the two documents lie under the issuer's host.
+
+    An issuer with a path puts it *behind* the well-known part (RFC 8414 section 3.1), while OpenID Connect Discovery
+    section 4.1 appends the well-known part to the issuer.
+    """
+    path = urlsplit(issuer).path.rstrip("/")
+    return OAUTH_WELL_KNOWN + path, path + OPENID_WELL_KNOWN
+
+
+def _members(issuer: str, grant_types: Sequence[str], scopes: Sequence[str]) -> dict[str, str | tuple[str, ...]]:
+    return {
+        "issuer": issuer,
+        "token_endpoint": issuer + TOKEN_PATH,
+        "introspection_endpoint": issuer + INTROSPECTION_PATH,
+        "revocation_endpoint": issuer + REVOCATION_PATH,
+        "jwks_uri": issuer + JWKS_PATH,
+        "grant_types_supported": tuple(grant_types),
+        "scopes_supported": tuple(scopes),
+    }
