@@ -1,0 +1,179 @@
+"""What settings must be towards each other and towards the file system."""
+
+import base64
+import binascii
+import os
+from collections.abc import Collection, Iterable, Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from app.config.problems import Problem
+from app.config.settings import Settings
+from app.config.values import Address
+from app.model.clients import AccessTokenFormat, Client
+
+_KEK_BYTES: Final = 32
+_EVERY_INTERFACE: Final = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+
+
+class _Finding(NamedTuple):
+    problem: Problem
+    involves: tuple[str, ...]
+    """The other settings that the problem follows from."""
+
+
+def check_settings(settings: Settings, given: Collection[str], refused: Collection[str]) -> list[Problem]:
+    """What contradicts itself.
+
+    ``refused`` names settings whose values are wrong already: what follows from them is not judged.
+    """
+    findings = [
+        *_listeners(settings, "EXTERNAL_BASE_URL" in given),
+        *_tokens(settings),
+        *_store(settings),
+        *_keys(settings, {"KEYS_SOURCE", "KEYS_FILE"}.issubset(given)),
+    ]
+    return [
+        finding.problem for finding in findings if not {finding.problem.where, *finding.involves}.intersection(refused)
+    ]
+
+
+def _listeners(settings: Settings, issuer_is_given: bool) -> Iterator[_Finding]:
+    listeners = settings.listeners
+    addresses = {
+        "BIND_ADDR": listeners.bind_addr,
+        "METRICS_ADDR": listeners.metrics_addr,
+        "ADMIN_ADDR": listeners.admin_addr,
+    }
+    for (other, first), (name, second) in combinations(addresses.items(), 2):
+        if _collide(first, second):
+            yield _Finding(Problem(name, f"is the same as {other}", str(second)), (other,))
+    if listeners.bind_addr.port == 0 and not issuer_is_given:
+        sentence = "must be set where BIND_ADDR leaves the port to the system"
+        yield _Finding(Problem("EXTERNAL_BASE_URL", sentence), ("BIND_ADDR",))
+
+
+def _collide(a: Address, b: Address) -> bool:
+    if a.port != b.port or a.port == 0:
+        return False
+    return a.host == b.host or a.host in _EVERY_INTERFACE or b.host in _EVERY_INTERFACE
+
+
+def _tokens(settings: Settings) -> Iterator[_Finding]:
+    tokens = settings.tokens
+    if tokens.refresh_family_max_seconds < tokens.refresh_token_expiry_seconds:
+        problem = Problem(
+            "REFRESH_FAMILY_MAX_SECONDS",
+            "is shorter than the life of one refresh token",
+            str(tokens.refresh_family_max_seconds),
+            f"at least REFRESH_TOKEN_EXPIRY_SECONDS, {tokens.refresh_token_expiry_seconds}",
+        )
+        yield _Finding(problem, ("REFRESH_TOKEN_EXPIRY_SECONDS",))
+
+
+def _store(settings: Settings) -> Iterator[_Finding]:
+    store = settings.store
+    if (store.redis_cert_file is None) != (store.redis_key_file is None):
+        missing = "REDIS_CERT_FILE" if store.redis_cert_file is None else "REDIS_KEY_FILE"
+        yield _Finding(Problem(missing, "must be set: a certificate and its private key belong together"), ())
+
+
+def _keys(settings: Settings, both_are_given: bool) -> Iterator[_Finding]:
+    keys = settings.keys
+    if both_are_given:
+        yield _Finding(Problem("KEYS_FILE", "is set together with KEYS_SOURCE: set only one of them"), ())
+    if keys.keys_source == "redis:":
+        if keys.keys_kek_file is None:
+            sentence = "must be set where KEYS_SOURCE=redis:, so that private keys are sealed"
+            yield _Finding(Problem("KEYS_KEK_FILE", sentence), ())
+        if settings.store.redis_url is None:
+            sentence = "must be set where KEYS_SOURCE=redis:"
+            yield _Finding(Problem("REDIS_URL", sentence), ("REDIS_URL_FILE",))
+    if keys.jwks_retain_seconds < settings.tokens.token_expiry_seconds:
+        problem = Problem(
+            "JWKS_RETAIN_SECONDS",
+            "is shorter than the life of a token: the token would outlive the key that proves it",
+            str(keys.jwks_retain_seconds),
+            f"at least TOKEN_EXPIRY_SECONDS, {settings.tokens.token_expiry_seconds}",
+        )
+        yield _Finding(problem, ("TOKEN_EXPIRY_SECONDS",))
+    lead = keys.jwks_max_age_seconds + keys.keys_propagation_seconds
+    if keys.jwks_rotation_seconds < lead:
+        problem = Problem(
+            "JWKS_ROTATION_SECONDS",
+            "is shorter than the time that a new key must be published before it signs",
+            str(keys.jwks_rotation_seconds),
+            f"at least JWKS_MAX_AGE_SECONDS + KEYS_PROPAGATION_SECONDS, {lead}",
+        )
+        yield _Finding(problem, ("JWKS_MAX_AGE_SECONDS", "KEYS_PROPAGATION_SECONDS"))
+
+
+def check_clients(settings: Settings, clients: Iterable[Client]) -> list[Problem]:
+    """What clients ask of the settings: no token may outlive the key that it was signed with."""
+    return [
+        Problem(
+            f"client {client.id!r}",
+            f"its access tokens live {client.access_token_seconds} seconds, longer than the keys that sign them are "
+            f"published (JWKS_RETAIN_SECONDS={settings.keys.jwks_retain_seconds})",
+        )
+        for client in clients
+        if client.access_token_format is AccessTokenFormat.JWT
+        and client.access_token_seconds > settings.keys.jwks_retain_seconds
+    ]
+
+
+def check_files(settings: Settings, refused: Collection[str]) -> Iterable[Problem]:
+    """Which of the files that settings name cannot be used."""
+    for section in Settings.__struct_fields__:
+        values = getattr(settings, section)
+        for attribute in values.__struct_fields__:
+            path = getattr(values, attribute)
+            name = attribute.upper()
+            # A key ring may be made by the first start; the keys' own source judges it.
+            if isinstance(path, Path) and name != "KEYS_FILE" and name not in refused:
+                yield from _readable(name, path)
+    kek = settings.keys.keys_kek_file
+    if kek is not None and "KEYS_KEK_FILE" not in refused and os.access(kek, os.R_OK) and kek.is_file():
+        try:
+            sealing_key = base64.b64decode(kek.read_bytes().strip(), validate=True)
+        except (OSError, binascii.Error):
+            sealing_key = b""
+        if len(sealing_key) != _KEK_BYTES:
+            yield Problem("KEYS_KEK_FILE", "does not hold 32 bytes in base64", str(kek))
+
+
+def _readable(name: str, path: Path) -> Iterable[Problem]:
+    if not path.exists():
+        yield Problem(name, "does not exist", str(path))
+    elif path.is_dir() and name != "CLIENTS_FILE":
+        yield Problem(name, "is a folder", str(path), "the path of a file")
+    elif not os.access(path, os.R_OK):
+        yield Problem(name, "cannot be read by this user", str(path))
+
+
+def warn_about(settings: Settings, given: Collection[str]) -> Iterable[str]:
+    """What is allowed, and probably not meant."""
+    listeners, store, clients = settings.listeners, settings.store, settings.clients
+    issuer = urlsplit(listeners.external_base_url)
+    if "EXTERNAL_BASE_URL" not in given and listeners.bind_addr.host not in _LOOPBACK:
+        yield (
+            f"EXTERNAL_BASE_URL is not set: tokens name {listeners.external_base_url} as their issuer, "
+            "which others cannot reach"
+        )
+    elif issuer.scheme == "http" and issuer.hostname not in _LOOPBACK:
+        yield "EXTERNAL_BASE_URL is not https: clients and verifiers may refuse the issuer (RFC 8414 section 2)"
+    if store.redis_url is not None and not store.redis_url.reveal().startswith("rediss:"):
+        for name in ("REDIS_CA_FILE", "REDIS_CERT_FILE"):
+            if name in given:
+                yield f"{name} has no effect: REDIS_URL is not rediss://"
+    if store.redis_url is None and "STORE_FALLBACK" in given:
+        yield "STORE_FALLBACK has no effect: REDIS_URL is not set"
+    if clients.client_credentials is not None and not clients.allowed_scopes:
+        yield "ALLOWED_SCOPES is not set: the clients of CLIENT_CREDENTIALS get tokens without a scope"
+    if clients.client_credentials is None and clients.clients_file is None:
+        yield "no client is registered: set CLIENT_CREDENTIALS or CLIENTS_FILE"
+    if settings.keys.keys_source == "memory:" and store.redis_url is not None:
+        yield "KEYS_SOURCE=memory: gives every process keys of its own: replicas will not accept each other's JWTs"

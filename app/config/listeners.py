@@ -1,0 +1,78 @@
+"""Settings: where the service listens, who may reach it, and what it is called from outside."""
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from app.config.values import (
+    Address,
+    parse_address,
+    parse_base_url,
+    parse_network,
+    parse_origin,
+    parse_path,
+    setting,
+)
+
+_ADDRESS = "host:port, or [IPv6]:port; port 0 lets the system choose"
+
+
+class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Listeners"""
+
+    bind_addr: Annotated[
+        Address, setting("Where the public listener binds.", allowed=_ADDRESS, parse=parse_address)
+    ] = Address("127.0.0.1", 8080)
+    metrics_addr: Annotated[
+        Address,
+        setting(
+            "Where `/metrics` and the health routes are served for Prometheus and kubelet. Worker *i* of several "
+            "adds *i* to the port.",
+            allowed=_ADDRESS,
+            parse=parse_address,
+        ),
+    ] = Address("127.0.0.1", 9464)
+    admin_addr: Annotated[
+        Address,
+        setting(
+            "Where `/admin/…` is served; keep it on loopback. Worker *i* of several adds *i* to the port.",
+            allowed=_ADDRESS,
+            parse=parse_address,
+        ),
+    ] = Address("127.0.0.1", 9465)
+    admin_token_file: Annotated[
+        Path | None,
+        setting(
+            "The file that holds the operators' token for `/admin/…`. Without it only access tokens of this service "
+            "with the scope `auth-service:admin` are let in.",
+            allowed="the path of a readable file",
+            parse=parse_path,
+        ),
+    ] = None
+    external_base_url: Annotated[
+        str,
+        setting(
+            "The issuer: the URL under which clients reach the service. It stands in tokens and metadata.",
+            allowed="an absolute http or https URL without query and fragment",
+            parse=parse_base_url,
+            default="`http://` and `BIND_ADDR`",
+        ),
+    ] = "http://127.0.0.1:8080"
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        setting(
+            "The web origins whose scripts may call the service (CORS).",
+            allowed="origins such as https://app.example.com, separated by commas or spaces",
+            parse=parse_origin,
+        ),
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[IPv4Network | IPv6Network, ...],
+        setting(
+            "The proxies whose `X-Forwarded-For` is believed.",
+            allowed="IP addresses and networks such as 10.0.0.0/8, separated by commas or spaces",
+            parse=parse_network,
+        ),
+    ] = ()

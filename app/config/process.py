@@ -1,0 +1,64 @@
+"""Settings: how the process serves, stops and logs."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from app.config.values import setting
+
+
+class FastPath(StrEnum):
+    """What carries the hot endpoints."""
+
+    ASGI = "asgi"
+    """An ASGI application in front of Litestar."""
+    OFF = "off"
+    """Plain Litestar routes."""
+
+
+def parse_fast_path(text: str) -> FastPath:
+    if text == "protocol":
+        raise ValueError("the protocol adapter comes with a later version")
+    try:
+        return FastPath(text)
+    except ValueError:
+        raise ValueError("is not one of the values") from None
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    JSON = "json"
+    TEXT = "text"
+
+
+class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Process"""
+
+    fast_path: Annotated[
+        FastPath,
+        setting(
+            "What carries the hot endpoints: `asgi`, the fast path in front of Litestar; `off`, Litestar's own "
+            "routes, slower and otherwise the same.",
+            allowed="asgi, off",
+            parse=parse_fast_path,
+        ),
+    ] = FastPath.ASGI
+    drain_seconds: Annotated[
+        float,
+        setting("How long the listener stays open after SIGTERM, so that balancers can turn away.", ge=0, le=3600),
+    ] = 10
+    keep_alive_seconds: Annotated[
+        int, setting("How long an idle connection is kept; longer than the proxy's in front.", ge=1, le=3600)
+    ] = 75
+    log_level: Annotated[LogLevel, setting("The least severe messages that are logged.")] = LogLevel.INFO
+    log_format: Annotated[
+        LogFormat | None,
+        setting("`json`: one object a line; `text`: for people.", default="`text` on a terminal, else `json`"),
+    ] = None

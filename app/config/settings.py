@@ -1,0 +1,45 @@
+"""All settings of the service, by section.
+
+Rules:
+- A field ``name`` of any section is set by the environment variable ``NAME``; names are unique over all sections.
+- A field ``name_file`` beside a field ``name`` is the other way to give that secret: by a file that holds it. After
+  loading, ``name`` has the secret either way, and ``name_file`` tells where to read it again when it changes.
+- Every field has a default, and a description that the reference is generated from.
+"""
+
+import msgspec
+
+from app.config.clients_settings import ClientSettings
+from app.config.keys import KeySettings
+from app.config.limits import LimitSettings
+from app.config.listeners import ListenerSettings
+from app.config.process import ProcessSettings
+from app.config.store import StoreSettings
+from app.config.tokens import TokenSettings
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator decided."""
+
+    listeners: ListenerSettings = ListenerSettings()
+    process: ProcessSettings = ProcessSettings()
+    tokens: TokenSettings = TokenSettings()
+    store: StoreSettings = StoreSettings()
+    clients: ClientSettings = ClientSettings()
+    keys: KeySettings = KeySettings()
+    limits: LimitSettings = LimitSettings()
+
+
+ANNOUNCED = (
+    "CACHE_MAX_ENTRIES",
+    "CACHE_MAX_STALENESS_SECONDS",
+    "CACHE_TTL_SECONDS",
+    "MAX_CONNECTION_AGE_SECONDS",
+    "RATE_LIMIT_BACKEND",
+    "REDIS_WAIT_REPLICAS",
+    "STORE_BATCHING",
+)
+"""Settings that a later version will have: set today they are warned about, not taken for misspellings."""
+
+ANNOUNCED_AND_NEEDED = ("TLS_CERT_FILE", "TLS_KEY_FILE")
+"""The same, but ignoring them would be unsafe: set today they stop the start."""

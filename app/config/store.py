@@ -1,0 +1,70 @@
+"""Settings: where tokens are remembered."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from app.config.values import parse_key_prefix, parse_path, parse_redis_url, setting
+from app.model.secret_text import SecretText
+
+_FILE = "the path of a readable file"
+
+
+class StoreFallback(StrEnum):
+    """What happens where Redis is unreachable at start."""
+
+    MEMORY = "memory"
+    FAIL = "fail"
+
+
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Store"""
+
+    redis_url: Annotated[
+        SecretText | None,
+        setting(
+            "Where Redis is; without it tokens are remembered in the memory of this process. `rediss://` is TLS.",
+            allowed="redis://host:port/database or rediss://host:port/database",
+            parse=parse_redis_url,
+        ),
+    ] = None
+    redis_url_file: Annotated[Path | None, setting("", allowed=_FILE, parse=parse_path)] = None
+    redis_username: Annotated[str | None, setting("The ACL user; wins over one in `REDIS_URL`.")] = None
+    redis_username_file: Annotated[Path | None, setting("", allowed=_FILE, parse=parse_path)] = None
+    redis_password: Annotated[SecretText | None, setting("The password; wins over one in `REDIS_URL`.")] = None
+    redis_password_file: Annotated[Path | None, setting("", allowed=_FILE, parse=parse_path)] = None
+    redis_ca_file: Annotated[
+        Path | None,
+        setting(
+            "The certificates (PEM) that Redis' certificate must lead to.",
+            allowed=_FILE,
+            parse=parse_path,
+            default="the system's",
+        ),
+    ] = None
+    redis_cert_file: Annotated[
+        Path | None, setting("The service's own certificate (PEM) towards Redis.", allowed=_FILE, parse=parse_path)
+    ] = None
+    redis_key_file: Annotated[
+        Path | None, setting("The private key (PEM) of `REDIS_CERT_FILE`.", allowed=_FILE, parse=parse_path)
+    ] = None
+    redis_key_prefix: Annotated[
+        str,
+        setting(
+            "Stands before every key and channel: installations with different prefixes do not see each other.",
+            allowed="1 to 128 of letters, digits and _ . / : -",
+            parse=parse_key_prefix,
+        ),
+    ] = "auth-service"
+    store_fallback: Annotated[
+        StoreFallback,
+        setting(
+            "When Redis cannot be reached at start: `memory` serves from this process's memory with a warning; "
+            "`fail` stays not ready and keeps trying."
+        ),
+    ] = StoreFallback.MEMORY
+    memory_store_max_tokens: Annotated[
+        int, setting("How many tokens the in-memory store holds; when it is full, issuing answers 503.", ge=1)
+    ] = 1_000_000
