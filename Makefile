@@ -1,0 +1,116 @@
+# Every target that people use has a "##" line; `make` alone prints them.
+# Settings: PYTHON=... the interpreter to start from, PYTEST_ARGS=... more arguments for pytest, UPGRADE=1 with `make lock`.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+NPM_TESTS := tests/clients/npm
+TIMED := tools/timed
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' app/__init__.py)
+IMAGE ?= auth-service:$(VERSION)
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ------------------------------------------------------------------------------------------------- installing
+
+# Stamps: what is installed is installed again only when the file that names it has changed.
+RUNTIME := $(VENV)/.runtime-installed
+DEVELOPMENT := $(VENV)/.development-installed
+
+$(BIN)/python:
+	@python=$$(tools/python) || exit 1; echo "creating $(VENV) with $$python"; "$$python" -m venv $(VENV)
+
+$(RUNTIME): requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	@echo "installing the service's packages from requirements.lock (about half a minute)"
+	@$(PIP) install --require-hashes -r requirements-build.lock -r requirements.lock
+	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(DEVELOPMENT): requirements-dev.lock $(RUNTIME)
+	@echo "installing the packages for tests and checks from requirements-dev.lock (about half a minute)"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.PHONY: install
+install: $(DEVELOPMENT) ## everything that the service and its Python tests need, into .venv
+	@echo "installed: $(BIN)/auth-service; next: make serve, make test"
+
+.PHONY: serve
+serve: $(RUNTIME) ## run the service on 127.0.0.1:8080 in memory, and print commands to try it
+	@exec $(BIN)/python -m app serve --demo
+
+# ------------------------------------------------------------------------------------------------- tests
+
+.PHONY: programs
+programs:
+	@python=$(BIN)/python; $$python tools/programs.py install redis-server redis-sentinel redis-cli node npm
+
+# npm writes node_modules/.package-lock.json last; without npm the tests that need it say so themselves.
+$(NPM_TESTS)/node_modules/.package-lock.json: $(NPM_TESTS)/package-lock.json
+	@if command -v npm >/dev/null; then \
+	    echo "installing the client libraries of $(NPM_TESTS)"; \
+	    (cd $(NPM_TESTS) && npm ci --loglevel=error --no-progress) && touch $@; \
+	else echo "npm is missing: its client libraries are not installed"; fi
+
+.PHONY: client-libraries
+client-libraries: $(NPM_TESTS)/node_modules/.package-lock.json
+
+.PHONY: test
+test: ## all tests; brings the programs that they need (redis-server, node) where it may
+	@$(TIMED) "install" $(MAKE) $(DEVELOPMENT)
+	@$(TIMED) "programs" $(MAKE) programs
+	@$(TIMED) "client libraries" $(MAKE) client-libraries
+	@$(TIMED) "tests" $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# ------------------------------------------------------------------------------------------------- checks
+
+.PHONY: check
+check: $(DEVELOPMENT) ## format, lint, types, imports, known vulnerabilities
+	@$(TIMED) "format" $(BIN)/ruff format --check --quiet .
+	@$(TIMED) "lint" $(BIN)/ruff check --quiet .
+	@$(TIMED) "types" $(BIN)/mypy
+	@$(TIMED) "imports" $(BIN)/lint-imports
+	@$(TIMED) "audit" $(BIN)/python tools/audit.py requirements.lock requirements-dev.lock
+
+.PHONY: format
+format: $(DEVELOPMENT) ## format the code and repair what the linter can repair
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+
+# ------------------------------------------------------------------------------------------------- releases
+
+UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+.PHONY: lock
+lock: $(DEVELOPMENT) ## make the lock files anew from pyproject.toml (UPGRADE=1: newest releases within its bounds)
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' \
+	    | $(UV_COMPILE) --output-file requirements-build.lock -
+	@$(UV_COMPILE) --output-file requirements.lock --constraint requirements-build.lock pyproject.toml
+	@$(UV_COMPILE) --output-file requirements-dev.lock --group dev \
+	    --constraint requirements.lock --constraint requirements-build.lock pyproject.toml
+	@git --no-pager diff --stat -- 'requirements*.lock'
+
+.PHONY: sbom
+sbom: $(DEVELOPMENT) ## dist/auth-service.cdx.json: what the service is made of (CycloneDX)
+	@mkdir -p dist
+	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
+	    --output-reproducible --output-format JSON --output-file dist/auth-service.cdx.json
+	@echo "dist/auth-service.cdx.json"
+
+.PHONY: image
+image: ## build the container image (IMAGE=name:tag) with docker, podman or buildah
+	@for builder in docker podman buildah; do \
+	    command -v $$builder >/dev/null && exec $$builder build -t $(IMAGE) .; \
+	done; echo "none of docker, podman and buildah is on the PATH" >&2; exit 1
+
+.PHONY: clean
+clean: ## remove what the other targets made, .venv included
+	@rm -rf $(VENV) dist build $(NPM_TESTS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
