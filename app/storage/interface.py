@@ -43,6 +43,12 @@ class UnsupportedRecordVersion(StoreError):
     kind = "record_version"
 
 
+class CorruptRecord(StoreError):
+    """What lies in the store under a token's name is no record: neither active nor inactive can be answered."""
+
+    kind = "corrupt_record"
+
+
 class Issuance(msgspec.Struct, frozen=True):
     """What one token response must make durable before the tokens may leave."""
 
@@ -76,7 +82,8 @@ class TokenStore(Protocol):
     async def save(self, issuance: Issuance) -> None:
         """Remember new tokens: all of them or none.
 
-        An access token with a family becomes a member of that family and dies with it.
+        An access token with a family becomes a member of that family and dies with it; where the family was revoked
+        already, the tokens are dead from the start.
         Raises StoreFull or StoreUnavailable; the tokens must then not leave the service.
         """
 
@@ -86,9 +93,7 @@ class TokenStore(Protocol):
     async def find_refresh_token(self, ref: TokenRef) -> RefreshTokenRecord | None:
         """The record of a refresh token of a live family, used or not; None for all others."""
 
-    async def rotate(
-        self, presented: TokenRef, used: RefreshTokenRecord, issuance: Issuance
-    ) -> Rotation:
+    async def rotate(self, presented: TokenRef, used: RefreshTokenRecord, issuance: Issuance) -> Rotation:
         """Use up the presented refresh token and remember its successors, in one step.
 
         ``used`` is the presented token's record with ``used_at`` set. Of any number of concurrent rotations of one

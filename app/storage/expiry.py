@@ -1,0 +1,118 @@
+"""How the memory store forgets: names sorted into buckets by the time at which they end.
+
+Rules:
+- Nothing here walks all that is held: expired names are taken in slices, and buckets are compacted one at a time.
+- Names dropped before their time leave at most as many stale entries as their bucket has live ones (and a handful),
+  so the buckets stay bounded however often tokens are issued and revoked.
+"""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Generic, TypeVar
+
+Name = TypeVar("Name", bytes, str)
+
+BUCKET_SECONDS = 4
+"""Width of a bucket: how long after its end a name may still be held."""
+
+COMPACT_FROM = 16
+"""Stale entries below which a bucket is compacted only if nothing in it is alive."""
+
+
+class ExpiryBuckets(Generic[Name]):
+    """Names in the order of their expiry, to the width of a bucket."""
+
+    def __init__(self, is_held: Callable[[Name], bool]) -> None:
+        """``is_held`` tells whether a name is still wanted; it is asked while a bucket is compacted."""
+        self._is_held: Callable[[Name], bool] = is_held
+        self._names: dict[int, list[Name]] = {}
+        self._stale: dict[int, int] = {}
+        self._order: list[int] = []
+
+    def add(self, name: Name, expires_at: int) -> None:
+        """Note when a name ends (Unix seconds)."""
+        bucket = expires_at // BUCKET_SECONDS
+        names = self._names.get(bucket)
+        if names is None:
+            self._names[bucket] = [name]
+            heappush(self._order, bucket)
+        else:
+            names.append(name)
+
+    def note_dropped(self, expires_at: int) -> None:
+        """To be told after a name with this expiry was dropped before its time."""
+        bucket = expires_at // BUCKET_SECONDS
+        names = self._names.get(bucket)
+        if names is None:
+            return
+        stale = self._stale.get(bucket, 0) + 1
+        if stale * 2 > len(names) and (stale >= COMPACT_FROM or stale >= len(names)):
+            names[:] = [name for name in names if self._is_held(name)]
+            self._stale.pop(bucket, None)
+        else:
+            self._stale[bucket] = stale
+
+    def take_due(self, now: float, limit: int) -> list[Name]:
+        """Up to ``limit`` names that have ended, oldest first; they are no longer held here afterwards."""
+        due: list[Name] = []
+        while self._order and (self._order[0] + 1) * BUCKET_SECONDS <= now:
+            names = self._names[self._order[0]]
+            room = limit - len(due)
+            if len(names) > room:
+                if room > 0:
+                    due.extend(names[-room:])
+                    del names[-room:]
+                break
+            due.extend(names)
+            bucket = heappop(self._order)
+            del self._names[bucket]
+            self._stale.pop(bucket, None)
+        return due
+
+    def __len__(self) -> int:
+        return sum(map(len, self._names.values()))
+
+
+class ExpiringMarks(Generic[Name]):
+    """A bounded set of names, each with an end: revocations and one-time values."""
+
+    def __init__(self, max_marks: int) -> None:
+        self._until: dict[Name, int] = {}
+        self._buckets: ExpiryBuckets[Name] = ExpiryBuckets(self._until.__contains__)
+        self._max_marks = max_marks
+
+    def is_marked(self, name: Name, now: float) -> bool:
+        """Whether the name is marked and its mark has not ended."""
+        until = self._until.get(name)
+        return until is not None and until > now
+
+    def mark(self, name: Name, until: int, now: float) -> bool:
+        """Mark a name until then, or longer if it is marked for longer. False where there is no room for it."""
+        known = self._until.get(name)
+        if known is None:
+            if len(self._until) >= self._max_marks:
+                self.sweep(now, 64)
+                if len(self._until) >= self._max_marks:
+                    return False
+        elif known >= until:
+            return True
+        else:
+            self._buckets.note_dropped(known)
+        self._until[name] = until
+        self._buckets.add(name, until)
+        return True
+
+    def sweep(self, now: float, limit: int) -> int:
+        """Forget up to ``limit`` marks that have ended; how many were looked at."""
+        due = self._buckets.take_due(now, limit)
+        for name in due:
+            if self._until.get(name, now + 1) <= now:
+                del self._until[name]
+        return len(due)
+
+    def items(self) -> list[tuple[Name, int]]:
+        """Every mark with its end, ended ones included."""
+        return list(self._until.items())
+
+    def __len__(self) -> int:
+        return len(self._until)

@@ -1,0 +1,64 @@
+"""Names are forgotten in time, in slices, and the buckets stay bounded."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.storage.expiry import BUCKET_SECONDS, ExpiringMarks, ExpiryBuckets
+
+
+@given(st.lists(st.tuples(st.binary(min_size=1, max_size=8), st.integers(0, 500)), max_size=60), st.integers(1, 7))
+def test_names_come_due_after_their_end_and_each_exactly_once(names: list[tuple[bytes, int]], limit: int) -> None:
+    buckets: ExpiryBuckets[bytes] = ExpiryBuckets(lambda name: True)
+    for name, expires_at in names:
+        buckets.add(name, expires_at)
+    seen: list[bytes] = []
+    for now in range(0, 520, 13):
+        while due := buckets.take_due(now, limit):
+            assert len(due) <= limit
+            seen.extend(due)
+        ended = [name for name, expires_at in names if expires_at <= now - BUCKET_SECONDS]
+        alive = [name for name, expires_at in names if expires_at > now]
+        assert len(ended) <= len(seen) <= len(names) - len(alive)
+    assert sorted(seen) == sorted(name for name, _ in names)
+    assert len(buckets) == 0
+
+
+def test_issuing_and_revoking_forever_leaves_nothing_behind() -> None:
+    held: set[bytes] = {b"resident"}
+    buckets: ExpiryBuckets[bytes] = ExpiryBuckets(held.__contains__)
+    buckets.add(b"resident", 1_000)
+    for number in range(10_000):
+        name = number.to_bytes(4, "big")
+        held.add(name)
+        buckets.add(name, 1_000)
+        held.remove(name)
+        buckets.note_dropped(1_000)
+        assert len(buckets) <= 40
+    assert buckets.take_due(2_000, 100).count(b"resident") == 1
+
+
+def test_marks_end_at_their_second_and_are_swept_later() -> None:
+    marks: ExpiringMarks[str] = ExpiringMarks(10)
+    assert marks.mark("a", 100, now=50)
+    assert marks.is_marked("a", 99.9)
+    assert not marks.is_marked("a", 100)
+    assert marks.sweep(100 + BUCKET_SECONDS, 10) == 1
+    assert len(marks) == 0
+
+
+def test_a_mark_is_never_shortened() -> None:
+    marks: ExpiringMarks[str] = ExpiringMarks(10)
+    for until in (100, 90, 300, 200):
+        assert marks.mark("a", until, now=50)
+    assert marks.is_marked("a", 299)
+    marks.sweep(200, 10)
+    assert marks.is_marked("a", 299)
+
+
+def test_marks_are_refused_beyond_their_bound_until_others_have_ended() -> None:
+    marks: ExpiringMarks[bytes] = ExpiringMarks(2)
+    assert marks.mark(b"a", 100, now=50)
+    assert marks.mark(b"b", 900, now=50)
+    assert not marks.mark(b"c", 900, now=50)
+    assert marks.mark(b"b", 950, now=50)
+    assert marks.mark(b"c", 900, now=100 + BUCKET_SECONDS)

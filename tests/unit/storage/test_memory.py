@@ -1,0 +1,170 @@
+"""What only the memory store promises: no waiting, bounds that fail closed, and a sweep that leaves nothing."""
+
+import asyncio
+import hashlib
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import pytest
+
+from app.model.tokens import TokenRef
+from app.storage.interface import Issuance, StoreFull
+from app.storage.memory import MemoryStore
+from tests.conformance.issued import access_record, new_family, new_grant, new_ref, refresh_record
+
+Answer = TypeVar("Answer")
+NOW = 1_800_000_000.0
+
+
+class Clock:
+    now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def done(step: Coroutine[Any, Any, Answer]) -> Answer:
+    """The answer of a coroutine that must not suspend."""
+    try:
+        step.send(None)
+    except StopIteration as answer:
+        result: Answer = answer.value
+        return result
+    step.close()
+    raise AssertionError("the memory store suspended")
+
+
+def issue(store: MemoryStore, count: int, seconds: int = 60) -> list[TokenRef]:
+    refs = [new_ref() for _ in range(count)]
+    for ref in refs:
+        done(store.save(Issuance(access=(ref, access_record(NOW, seconds)))))
+    return refs
+
+
+def test_no_method_suspends() -> None:
+    store, grant = MemoryStore(100, Clock()), new_grant(NOW)
+    successor = new_grant(NOW, family=grant.family)
+    done(store.save(grant.issuance))
+    done(store.find_access_token(grant.access))
+    done(store.find_refresh_token(grant.refresh))
+    done(store.rotate(grant.refresh, grant.used(NOW), successor.issuance))
+    done(store.revoke_access_token(grant.access))
+    done(store.revoke_jwt(new_ref(), int(NOW) + 1))
+    done(store.revoke_family(grant.family, int(NOW) + 1))
+    done(store.is_jwt_revoked(new_ref(), grant.family))
+    done(store.remember_once(new_ref().digest, int(NOW) + 1))
+    assert done(store.count_live_tokens()) == 0
+    done(store.close())
+
+
+def test_a_full_store_refuses_tokens_and_writes_none_of_them() -> None:
+    store = MemoryStore(3, Clock())
+    issue(store, 2)
+    grant = new_grant(NOW)
+    with pytest.raises(StoreFull, match="maximum of 3 tokens"):
+        done(store.save(grant.issuance))
+    assert done(store.find_access_token(grant.access)) is None
+    assert done(store.find_refresh_token(grant.refresh)) is None
+    issue(store, 1)
+
+
+def test_a_full_store_refuses_rotations_and_does_not_use_the_token_up() -> None:
+    store, grant = MemoryStore(2, Clock()), new_grant(NOW)
+    done(store.save(grant.issuance))
+    with pytest.raises(StoreFull):
+        done(store.rotate(grant.refresh, grant.used(NOW), new_grant(NOW, family=grant.family).issuance))
+    assert done(store.find_refresh_token(grant.refresh)) == grant.refresh_record
+
+
+def test_a_full_store_still_revokes_and_still_knows_one_time_values() -> None:
+    store = MemoryStore(2, Clock(), max_marks=10)
+    kept, revoked = issue(store, 2)
+    jwt, family = new_ref(), new_family()
+    done(store.revoke_jwt(jwt, int(NOW) + 60))
+    done(store.revoke_family(family, int(NOW) + 60))
+    done(store.revoke_access_token(revoked))
+    assert done(store.remember_once(jwt.digest, int(NOW) + 60))
+    assert done(store.is_jwt_revoked(jwt, None))
+    assert done(store.is_jwt_revoked(new_ref(), family))
+    assert done(store.find_access_token(kept)) is not None
+    issue(store, 1)
+
+
+def test_without_room_for_a_mark_nothing_is_acknowledged() -> None:
+    store = MemoryStore(100, Clock(), max_marks=1)
+    until = int(NOW) + 60
+    grant = new_grant(NOW)
+    done(store.save(grant.issuance))
+    done(store.revoke_jwt(new_ref(), until))
+    done(store.revoke_family(new_family(), until))
+    done(store.remember_once(new_ref().digest, until))
+    for refused in (
+        store.revoke_jwt(new_ref(), until),
+        store.revoke_family(grant.family, until),
+        store.remember_once(new_ref().digest, until),
+    ):
+        with pytest.raises(StoreFull):
+            done(refused)
+    assert done(store.find_refresh_token(grant.refresh)) is not None
+
+
+def test_room_comes_back_when_tokens_end() -> None:
+    clock = Clock()
+    store = MemoryStore(10, clock)
+    issue(store, 10, seconds=60)
+    clock.now = NOW + 70
+    issue(store, 10, seconds=120)
+    with pytest.raises(StoreFull):
+        issue(store, 1, seconds=120)
+
+
+def test_the_sweep_leaves_nothing_of_what_has_ended() -> None:
+    clock = Clock()
+    store = MemoryStore(10_000, clock)
+    issue(store, 1_000, seconds=60)
+    for _ in range(100):
+        grant = new_grant(NOW, access_seconds=60, refresh_seconds=100)
+        done(store.save(grant.issuance))
+        done(store.rotate(grant.refresh, grant.used(NOW), new_grant(NOW, grant.family, 60, 100).issuance))
+        done(store.revoke_jwt(new_ref(), int(NOW) + 60))
+        done(store.revoke_family(new_family(), int(NOW) + 60))
+        done(store.remember_once(new_ref().digest, int(NOW) + 60))
+    assert store.held() == {"access": 1_200, "refresh": 200, "families": 100, "marks": 300}
+    clock.now = NOW + 110
+    sweeps = 1
+    while store.sweep(limit=100):
+        sweeps += 1
+    assert sweeps >= 12
+    assert store.held() == {"access": 0, "refresh": 0, "families": 0, "marks": 0}
+    assert done(store.count_live_tokens()) == 0
+
+
+def test_an_open_store_sweeps_by_itself() -> None:
+    async def ends_empty() -> None:
+        clock = Clock()
+        store = MemoryStore(10_000, clock, sweep_idle_seconds=0.001)
+        issue(store, 1_000)
+        await store.open()
+        await store.open()
+        clock.now = NOW + 70
+        async with asyncio.timeout(5):
+            while store.held()["access"]:  # noqa: ASYNC110 - the store has no event for this
+                await asyncio.sleep(0.001)
+        await store.close()
+        await store.close()
+
+    asyncio.run(ends_empty())
+
+
+def test_refresh_tokens_are_not_counted_as_live_access_tokens() -> None:
+    store, family = MemoryStore(10, Clock()), new_family()
+    done(store.save(Issuance(refresh=(new_ref(), refresh_record(NOW, family)))))
+    assert done(store.count_live_tokens()) == 0
+
+
+def test_digests_spread_over_the_shards() -> None:
+    store = MemoryStore(10_000, Clock())
+    for number in range(2_000):
+        ref = TokenRef(tag="0000", digest=hashlib.sha256(str(number).encode()).digest())
+        done(store.save(Issuance(access=(ref, access_record(NOW)))))
+    assert max(map(len, store._access.shards)) < 40
