@@ -1,0 +1,1 @@
+"""Where ring documents are kept: one interface, a module for each place."""

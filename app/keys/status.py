@@ -1,0 +1,43 @@
+"""What operators see of the ring: rows for ``/admin/stats``, metrics and ``auth-service keys list``."""
+
+import msgspec
+
+from app.keys.document import RingDocument
+from app.keys.ring import KeyState, state_of
+
+
+class KeyStatus(msgspec.Struct, frozen=True):
+    """One key without its material; times in Unix seconds, None where nothing is scheduled."""
+
+    kid: str
+    algorithm: str
+    state: KeyState
+    created_at: float
+    signs_from: float | None
+    retires_at: float | None
+    removed_at: float | None
+    revoked_at: float | None
+    revoked_reason: str | None
+    age_seconds: float
+    sealed: bool
+    """Whether the private part in the document is sealed."""
+
+
+def key_status(document: RingDocument, now: float) -> tuple[KeyStatus, ...]:
+    """All keys of the document, by algorithm and age."""
+    return tuple(
+        KeyStatus(
+            entry.kid,
+            entry.algorithm,
+            state_of(entry, now),
+            entry.created_at,
+            entry.signs_from,
+            entry.retires_at,
+            entry.removed_at,
+            entry.revoked_at,
+            entry.revoked_reason,
+            max(0.0, now - entry.created_at),
+            entry.private is not None and entry.private.sealed is not None,
+        )
+        for entry in sorted(document.keys, key=lambda k: (k.algorithm, k.created_at, k.kid))
+    )
