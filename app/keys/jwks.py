@@ -8,7 +8,7 @@ import hashlib
 
 import msgspec
 
-from app.keys.algorithms import b64url
+from app.keys.jwk import b64url
 from app.keys.ring import KeyRing
 
 

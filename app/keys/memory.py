@@ -17,6 +17,7 @@ class MemorySource:
     must_be_sealed = False
     volatile = False
     settle_seconds = 0.0
+    writable = True
 
     def __init__(self) -> None:
         self._stored: Stored | None = None

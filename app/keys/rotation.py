@@ -14,7 +14,6 @@ Rules:
 import msgspec
 
 from app.keys.document import KeyEntry, RingDocument
-from app.keys.errors import KeyUsageError
 from app.keys.policy import RotationPolicy
 from app.keys.ring import KeyState, state_of
 
@@ -50,7 +49,7 @@ class Plan(msgspec.Struct, frozen=True):
 def plan(document: RingDocument, now: float, policy: RotationPolicy, *, force: bool = False) -> Plan:
     """What is due at ``now`` (Unix seconds). ``force`` rotates every algorithm that has no switch scheduled."""
     parts = [_plan_algorithm(document, algorithm, now, policy, force) for algorithm in policy.algorithms]
-    together = _join(parts)
+    together = join(parts)
     return _with_housekeeping(document, together, now, policy) if together.is_due else together
 
 
@@ -60,8 +59,8 @@ def next_due(document: RingDocument, now: float, policy: RotationPolicy) -> floa
         return now
     instants = []
     for algorithm in policy.algorithms:
-        scheduled = _scheduled(document.of(algorithm), now)
-        last = scheduled[-1] if scheduled else signing_entry(document, algorithm, now)
+        waiting = scheduled(document.of(algorithm), now)
+        last = waiting[-1] if waiting else signing_entry(document, algorithm, now)
         if last is not None and last.signs_from is not None:
             instants.append(last.signs_from + policy.period_seconds - policy.lead_seconds - policy.window_seconds)
     return max(now, min(instants, default=now))
@@ -69,9 +68,9 @@ def next_due(document: RingDocument, now: float, policy: RotationPolicy) -> floa
 
 def next_switch(document: RingDocument, algorithm: str, now: float, policy: RotationPolicy) -> float | None:
     """When another key signs: the scheduled instant, else the end of the period; None without a signing key."""
-    scheduled = _scheduled(document.of(algorithm), now)
-    if scheduled:
-        return scheduled[0].signs_from
+    waiting = scheduled(document.of(algorithm), now)
+    if waiting:
+        return waiting[0].signs_from
     signing = signing_entry(document, algorithm, now)
     return None if signing is None else (signing.signs_from or 0) + policy.period_seconds
 
@@ -95,7 +94,7 @@ def standing_successors(document: RingDocument, algorithm: str) -> list[KeyEntry
 def _plan_algorithm(document: RingDocument, algorithm: str, now: float, policy: RotationPolicy, force: bool) -> Plan:
     successors = standing_successors(document, algorithm)
     signing = signing_entry(document, algorithm, now)
-    if _scheduled(document.of(algorithm), now):
+    if scheduled(document.of(algorithm), now):
         return Plan() if successors else Plan(create=(NewKey(algorithm),), notes=(f"{algorithm}: a new successor",))
     if signing is None:
         return _begin(document, algorithm, successors, now, policy)
@@ -104,7 +103,7 @@ def _plan_algorithm(document: RingDocument, algorithm: str, now: float, policy: 
         return Plan() if successors else Plan(create=(NewKey(algorithm),), notes=(f"{algorithm}: a new successor",))
     earliest = now + policy.lead_seconds
     switch = earliest if force else max(earliest, ends)
-    retiring = _retire(signing, switch, policy)
+    retiring = retire(signing, switch, policy)
     if not successors:
         created = (NewKey(algorithm, switch), NewKey(algorithm))
         return Plan((retiring,), created, notes=(f"{algorithm}: {signing.kid} retires, a new key follows",))
@@ -128,106 +127,11 @@ def _begin(
     return Plan(create=(NewKey(algorithm, begins), NewKey(algorithm)), notes=(f"{algorithm}: a first key",))
 
 
-def plan_promotion(document: RingDocument, kid: str, now: float, policy: RotationPolicy, *, at_once: bool) -> Plan:
-    """Let a published key sign: at once, or as soon as every verifier and every replica knows about it.
-
-    Raises KeyUsageError when there is no such key or it cannot sign.
-    """
-    entry = _existing(document, kid)
-    state = state_of(entry, now)
-    if state is KeyState.SIGNING:
-        return Plan(notes=(f"{kid} signs already",))
-    if state is not KeyState.PUBLISHED or entry.private is None:
-        raise KeyUsageError(f"{kid} is {state}; only a published key with a private part can be promoted")
-    if at_once:
-        begins = now - policy.skew_seconds
-    else:
-        settled = now + policy.propagation_seconds + 2 * policy.skew_seconds
-        begins = max(settled, entry.created_at + policy.lead_seconds)
-    return _switch_to(document, entry, begins, now, policy)
-
-
-def plan_revocation(
-    document: RingDocument, kids: frozenset[str], reason: str, now: float, policy: RotationPolicy
-) -> Plan:
-    """Purge keys at once: each leaves the JWKS with this write, and a successor signs in its place.
-
-    Of a signing key the standing successor takes over at once; where none is left, a new key does, which verifiers
-    with a cached JWKS learn only after ``max_age``. Raises KeyUsageError for an unknown kid.
-    """
-    revoked = []
-    for kid in sorted(kids):
-        entry = _existing(document, kid)
-        if entry.revoked_at is None:
-            revoked.append(
-                msgspec.structs.replace(
-                    entry, revoked_at=now, revoked_reason=reason, private=None, removed_at=entry.removed_at or None
-                )
-            )
-    if not revoked:
-        return Plan(notes=("revoked already",))
-    after = _replace(document, tuple(revoked))
-    parts = [Plan(tuple(revoked), notes=tuple(f"{k.algorithm}: {k.kid} is revoked" for k in revoked))]
-    touched = sorted({k.algorithm for k in revoked})
-    parts.extend(_fill_gap(after, document, algorithm, now, policy) for algorithm in touched)
-    return _join(parts)
-
-
-def _fill_gap(after: RingDocument, before: RingDocument, algorithm: str, now: float, policy: RotationPolicy) -> Plan:
-    at_once = now - policy.skew_seconds
-    signing = signing_entry(after, algorithm, now)
-    scheduled = _scheduled(after.of(algorithm), now)
-    successors = standing_successors(after, algorithm)
-    if signing is None and signing_entry(before, algorithm, now) is None and not scheduled:
-        return Plan()  # the algorithm did not sign before either: nothing to replace
-    if signing is None:
-        candidates = scheduled or successors
-        if not candidates:
-            return Plan(
-                create=(NewKey(algorithm, at_once), NewKey(algorithm)), notes=(f"{algorithm}: a new key signs",)
-            )
-        heir = msgspec.structs.replace(candidates[0], signs_from=at_once, retires_at=None, removed_at=None)
-        spare = [k for k in successors if k.kid != heir.kid]
-        note = f"{algorithm}: {heir.kid} signs at once"
-        return Plan((heir,), () if spare else (NewKey(algorithm),), notes=(note,))
-    changed: tuple[KeyEntry, ...] = ()
-    if signing.retires_at is not None and not scheduled:
-        # Its scheduled heir was revoked: it goes on, and the next plan schedules another.
-        changed = (msgspec.structs.replace(signing, retires_at=None, removed_at=None),)
-    return Plan(changed, () if successors else (NewKey(algorithm),))
-
-
-def _switch_to(document: RingDocument, entry: KeyEntry, begins: float, now: float, policy: RotationPolicy) -> Plan:
-    """Let ``entry`` sign from ``begins``; whoever signs or would have signed then makes room."""
-    changed = [msgspec.structs.replace(entry, signs_from=begins, retires_at=None, removed_at=None)]
-    signing = signing_entry(document, entry.algorithm, now)
-    if signing is not None:
-        changed.append(_retire(signing, max(begins, signing.signs_from or 0), policy))
-    changed.extend(
-        msgspec.structs.replace(other, signs_from=None, retires_at=None, removed_at=None)
-        for other in _scheduled(document.of(entry.algorithm), now)
-        if other.kid != entry.kid
-    )
-    left = [k for k in standing_successors(_replace(document, tuple(changed)), entry.algorithm) if k.kid != entry.kid]
-    return Plan(tuple(changed), () if left else (NewKey(entry.algorithm),), notes=(f"{entry.kid} is promoted",))
-
-
-def plan_retirement(document: RingDocument, algorithms: tuple[str, ...], now: float, policy: RotationPolicy) -> Plan:
-    """Phase out algorithms that are no longer wanted: they sign until ``lead`` from now and verify as always."""
-    changed = []
-    stops = now + policy.lead_seconds
-    for entry in document.keys:
-        if entry.algorithm not in algorithms or entry.revoked_at is not None or entry.removed_at is not None:
-            continue
-        changed.append(_retire(entry, max(stops, entry.signs_from or 0), policy))
-    return Plan(tuple(changed), notes=tuple(f"{k.algorithm}: {k.kid} is phased out" for k in changed))
-
-
-def _retire(entry: KeyEntry, at: float, policy: RotationPolicy) -> KeyEntry:
+def retire(entry: KeyEntry, at: float, policy: RotationPolicy) -> KeyEntry:
     return msgspec.structs.replace(entry, retires_at=at, removed_at=at + policy.keep_seconds)
 
 
-def _scheduled(entries: tuple[KeyEntry, ...], now: float) -> list[KeyEntry]:
+def scheduled(entries: tuple[KeyEntry, ...], now: float) -> list[KeyEntry]:
     """Published keys with an instant from which they sign, the soonest first."""
     waiting = [k for k in entries if k.private and k.signs_from is not None and state_of(k, now) is KeyState.PUBLISHED]
     return sorted(waiting, key=lambda k: k.signs_from or 0)
@@ -247,19 +151,7 @@ def _with_housekeeping(document: RingDocument, due: Plan, now: float, policy: Ro
     return msgspec.structs.replace(due, changed=tuple(changed.values()), forget=frozenset(forget - set(changed)))
 
 
-def _existing(document: RingDocument, kid: str) -> KeyEntry:
-    entry = document.find(kid)
-    if entry is None:
-        raise KeyUsageError(f"the ring has no key {kid!r:.80}; `auth-service keys list` shows all")
-    return entry
-
-
-def _replace(document: RingDocument, changed: tuple[KeyEntry, ...]) -> RingDocument:
-    by_kid = {k.kid: k for k in changed}
-    return msgspec.structs.replace(document, keys=tuple(by_kid.get(k.kid, k) for k in document.keys))
-
-
-def _join(parts: list[Plan]) -> Plan:
+def join(parts: list[Plan]) -> Plan:
     return Plan(
         tuple(k for part in parts for k in part.changed),
         tuple(n for part in parts for n in part.create),

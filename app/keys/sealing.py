@@ -16,9 +16,9 @@ from base64 import b64decode
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from app.keys.algorithms import b64url, unb64url
 from app.keys.document import PrivatePart
 from app.keys.errors import SealError
+from app.keys.jwk import b64url, unb64url
 from app.randomness import RandomBytes
 
 METHOD = "A256GCM-v1"

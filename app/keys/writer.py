@@ -14,11 +14,13 @@ from concurrent.futures import Executor
 import msgspec
 from cryptography.hazmat.primitives import serialization
 
-from app.keys.algorithms import PrivateKey, b64url, generate, public_jwk, thumbprint
+from app.keys.algorithms import PrivateKey, generate
 from app.keys.document import MINOR, KeyEntry, PrivatePart, RingDocument, decode, encode
 from app.keys.errors import KeyUsageError, SealError, SourceError
+from app.keys.jwk import b64url, public_jwk, thumbprint
+from app.keys.loading import build_ring, pkcs8_of
 from app.keys.policy import RotationPolicy
-from app.keys.ring import KeyRing, build_ring, pkcs8_of
+from app.keys.ring import KeyRing
 from app.keys.rotation import NewKey, Plan
 from app.keys.sealing import KeyEncryption
 from app.keys.sources.interface import KeySource, Stored

@@ -36,6 +36,10 @@ class KeySource(Protocol):
     settle_seconds: float
     """How long a process that finds the source empty gives others to write back what they hold."""
 
+    @property
+    def writable(self) -> bool:
+        """Whether this process may write, as far as that can be known without trying."""
+
     def describe(self) -> str:
         """The place in words for messages: no credentials."""
 
