@@ -151,5 +151,3 @@ def _require_method(client: Client, method: ClientAuthMethod) -> None:
     """RFC 7591 section 2: the registered method is the only one, or a stronger one could be avoided."""
     if client.auth_method is not method:
         raise invalid_client("wrong_method")
-
-

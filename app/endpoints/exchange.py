@@ -16,10 +16,13 @@ class Request(msgspec.Struct, gc=False):
     has_query: bool = False
     authorization: bytes | None = None
     content_type: bytes | None = None
+    accept: bytes | None = None
     if_none_match: bytes | None = None
     origin: bytes | None = None
     request_id: str = ""
     """Always set by the edge before an endpoint sees the request."""
+    operation: str | None = None
+    """What the request counts as; the token endpoint changes it once it knows the grant."""
 
 
 class Response(msgspec.Struct, gc=False):

@@ -31,7 +31,12 @@ class Mint:
     """Makes tokens; writes nothing."""
 
     def __init__(
-        self, *, issuer: str, access_token_algorithm: str, signer: Signer, family_max_seconds: int,
+        self,
+        *,
+        issuer: str,
+        access_token_algorithm: str,
+        signer: Signer,
+        family_max_seconds: int,
         random_bytes: RandomBytes,
     ) -> None:
         self._issuer = issuer
@@ -55,7 +60,7 @@ class Mint:
             token = new_token(TokenKind.ACCESS, tag, self._random_bytes)
             stored = (token_ref(token), self._record(issue, client, now, expires_at, family))
         else:
-            token = await self._sign_access_token(issue, client, now, expires_at, family, tag)
+            token = await self._sign_access_token(issue, client, now, expires_at=expires_at, family=family, tag=tag)
 
         refresh_token: str | None = None
         refresh: tuple[TokenRef, RefreshTokenRecord] | None = None
@@ -65,6 +70,7 @@ class Mint:
 
         response = TokenResponse(
             access_token=token,
+            token_type="Bearer",
             expires_in=expires_at - now,
             scope=issue.scope,
             refresh_token=refresh_token,
@@ -76,7 +82,13 @@ class Mint:
         self, issue: Issue, client: Client, now: int, expires_at: int, family: FamilyLife | None
     ) -> AccessTokenRecord:
         return AccessTokenRecord(
-            RECORD_VERSION, client.id, issue.subject, issue.scope, issue.audience, now, expires_at,
+            RECORD_VERSION,
+            client.id,
+            issue.subject,
+            issue.scope,
+            issue.audience,
+            now,
+            expires_at,
             family.name if family else None,
         )
 
@@ -94,7 +106,7 @@ class Mint:
         )
 
     async def _sign_access_token(
-        self, issue: Issue, client: Client, now: int, expires_at: int, family: FamilyLife | None, tag: str
+        self, issue: Issue, client: Client, now: int, *, expires_at: int, family: FamilyLife | None, tag: str
     ) -> str:
         claims = AccessTokenClaims(
             iss=self._issuer,

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from app.keys.jwt import InvalidToken, verify
+from app.keys.errors import InvalidToken
+from app.keys.jwt import verify
 from app.keys.ring import KeyRing
 from app.protocol import access_token
 from app.protocol.access_token import AccessTokenClaims
@@ -11,9 +12,10 @@ from app.protocol.access_token import AccessTokenClaims
 class SignedTokens:
     """Verifies this service's own JWTs; what is wrong with another is nobody's business here."""
 
-    def __init__(self, ring: Callable[[], KeyRing], issuer: str) -> None:
+    def __init__(self, ring: Callable[[], KeyRing], issuer: str, on_unknown_kid: Callable[[], None]) -> None:
         self._ring = ring
         self._issuer = issuer
+        self._on_unknown_kid = on_unknown_kid
 
     def verify_access_token(self, token: str, now: float) -> AccessTokenClaims | None:
         """The claims of a live access token that this service signed; None for anything else.
@@ -21,7 +23,14 @@ class SignedTokens:
         Whether it was revoked is for the store to say.
         """
         try:
-            payload = verify(token, self._ring(), typ=access_token.TYP, issuer=self._issuer, now=now)
+            payload = verify(
+                token,
+                self._ring(),
+                typ=access_token.TYP,
+                issuer=self._issuer,
+                now=now,
+                on_unknown_kid=self._on_unknown_kid,
+            )
         except InvalidToken:
             return None
         return access_token.decode_claims(payload)

@@ -8,6 +8,7 @@ The rule that follows: before its first wait a coroutine may run outside any tas
 plain future (``asyncio.timeout`` and ``current_task`` need a task and belong into the store's own background tasks).
 """
 
+import functools
 from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
@@ -28,12 +29,12 @@ class _Rest(Generic[T]):
         while True:
             try:
                 sent = yield pending
-            except BaseException as raised:
-                resume, value = self._coroutine.throw, raised
+            except BaseException as raised:  # noqa: BLE001 - cancellation too belongs to the coroutine
+                resume = functools.partial(self._coroutine.throw, raised)
             else:
-                resume, value = self._coroutine.send, sent
+                resume = functools.partial(self._coroutine.send, sent)
             try:
-                pending = resume(value)
+                pending = resume()
             except StopIteration as finished:
                 result: T = finished.value
                 return result

@@ -9,14 +9,18 @@ from app.endpoints.limits import ClientLimits
 from app.endpoints.minting import Mint, Minted
 from app.endpoints.parameters import read_parameters
 from app.grants.decision import Decision, Grant, Issue, Loaded, ReuseDetected, TokenPolicy
+from app.grants.refresh_token import RefreshToken
 from app.model.clients import AccessTokenFormat, Client
 from app.model.tokens import TokenKind
 from app.observability.metrics import Metrics
-from app.protocol.errors import ErrorCode, ProtocolError, invalid_grant
+from app.protocol.errors import ErrorCode, ProtocolError, invalid_grant, temporarily_unavailable
 from app.protocol.opaque_token import token_kind, token_ref
 from app.protocol.token_request import TokenRequest, parse_token_request
 from app.protocol.token_response import encode_token_response
 from app.storage.interface import Rotation, TokenStore
+
+_MAX_RACES = 3
+"""One would do: a second loss means that the store contradicts itself, which must not become an endless loop."""
 
 
 class TokenEndpoint:
@@ -54,6 +58,8 @@ class TokenEndpoint:
         self._limits.admit(client)
         # 4. Whether it may use this grant.
         token_request = parse_token_request(parameters)
+        if token_request.grant_type == RefreshToken.grant_type:
+            request.operation = "refresh"
         grant = self._grants.get(token_request.grant_type)
         if grant is None:
             raise ProtocolError(ErrorCode.UNSUPPORTED_GRANT_TYPE, "this grant type is not supported")
@@ -66,7 +72,7 @@ class TokenEndpoint:
 
     async def _issue(self, grant: Grant, request: TokenRequest, client: Client, now: int) -> Minted:
         presented = grant.refresh_token_of(request)
-        while True:  # a lost race is decided again on what the winner wrote, and that is final
+        for _ in range(_MAX_RACES):  # a lost race is decided again, on what the winner wrote
             loaded = Loaded() if presented is None else await self._load(presented)
             decision = grant.decide(request, client, loaded, now, self._policy)
             if isinstance(decision, ReuseDetected):
@@ -74,6 +80,7 @@ class TokenEndpoint:
             minted = await self._mint.mint(decision, client, now)
             if await self._commit(decision, minted):
                 return minted
+        raise temporarily_unavailable("lost_every_race")
 
     async def _load(self, presented: str) -> Loaded:
         if token_kind(presented) is not TokenKind.REFRESH:

@@ -8,7 +8,7 @@ from app.protocol.token_request import TokenRequest
 
 
 class ClientCredentials:
-    """Only confidential clients; a refresh token only where the client is set so (RFC 6749 section 4.4.3 advises none)."""
+    """Only confidential clients; a refresh token only where the client is set so (RFC 6749 section 4.4.3)."""
 
     grant_type = "client_credentials"
 

@@ -82,7 +82,5 @@ class Grant(Protocol):
     def refresh_token_of(self, request: TokenRequest) -> str | None:
         """The refresh token whose record the decision needs; None if it needs none."""
 
-    def decide(
-        self, request: TokenRequest, client: Client, loaded: Loaded, now: int, policy: TokenPolicy
-    ) -> Decision:
+    def decide(self, request: TokenRequest, client: Client, loaded: Loaded, now: int, policy: TokenPolicy) -> Decision:
         """Decide. Raises ProtocolError for a refusal that changes nothing."""

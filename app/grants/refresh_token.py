@@ -27,9 +27,7 @@ class RefreshToken:
             raise invalid_request("the parameter refresh_token is missing", reason="missing_parameter")
         return request.refresh_token
 
-    def decide(
-        self, request: TokenRequest, client: Client, loaded: Loaded, now: int, policy: TokenPolicy
-    ) -> Decision:
+    def decide(self, request: TokenRequest, client: Client, loaded: Loaded, now: int, policy: TokenPolicy) -> Decision:
         record, ref = loaded.refresh_record, loaded.refresh_ref
         # Unknown, revoked and another client's are one answer: it must not tell whether the token exists.
         if record is None or ref is None or record.client_id != client.id:

@@ -38,7 +38,13 @@ class IdTokenClaims(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def id_token_claims(
-    *, issuer: str, subject: str, client_id: str, authentication: Authentication, access_token: str, algorithm: str,
+    *,
+    issuer: str,
+    subject: str,
+    client_id: str,
+    authentication: Authentication,
+    access_token: str,
+    algorithm: str,
     now: int,
 ) -> IdTokenClaims:
     """The ID token that goes with ``access_token``; ``algorithm`` is the one it will be signed with."""

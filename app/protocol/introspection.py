@@ -1,5 +1,7 @@
 """Token introspection (RFC 7662): who may see what of a token."""
 
+from typing import Literal
+
 import msgspec
 
 from app.model.clients import Client, IntrospectionPolicy
@@ -15,13 +17,13 @@ _encoder = msgspec.json.Encoder()
 class ActiveToken(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The members of RFC 7662 section 2.2 for a live token that the caller may see."""
 
+    active: Literal[True]
     client_id: str
     exp: int
     iat: int
     sub: str
     aud: str | tuple[str, ...]
     iss: str
-    active: bool = msgspec.field(default_factory=lambda: True)  # a factory, so that it is never omitted
     scope: str = ""
     token_type: str | None = None
     jti: str | None = None
@@ -39,6 +41,7 @@ def introspect_access_token(
     if record is None or record.expires_at <= now or not may_see(caller, record.client_id, record.audience):
         return None
     return ActiveToken(
+        active=True,
         client_id=record.client_id,
         exp=record.expires_at,
         iat=record.issued_at,
@@ -46,7 +49,7 @@ def introspect_access_token(
         aud=audience_claim(record.audience),
         iss=issuer,
         scope=record.scope,
-        token_type="Bearer",  # noqa: S106 - RFC 6750's name of the type
+        token_type="Bearer",
     )
 
 
@@ -55,6 +58,7 @@ def introspect_jwt(claims: AccessTokenClaims, revoked: bool, caller: Client, now
     if revoked or claims.exp <= now or not may_see(caller, claims.client_id, audience_values(claims.aud)):
         return None
     return ActiveToken(
+        active=True,
         client_id=claims.client_id,
         exp=claims.exp,
         iat=claims.iat,
@@ -62,7 +66,7 @@ def introspect_jwt(claims: AccessTokenClaims, revoked: bool, caller: Client, now
         aud=claims.aud,
         iss=claims.iss,
         scope=claims.scope,
-        token_type="Bearer",  # noqa: S106 - RFC 6750's name of the type
+        token_type="Bearer",
         jti=claims.jti,
     )
 
@@ -78,6 +82,7 @@ def introspect_refresh_token(
     if record is None or record.used_at is not None or record.expires_at <= now or record.client_id != caller.id:
         return None
     return ActiveToken(
+        active=True,
         client_id=record.client_id,
         exp=record.expires_at,
         iat=record.issued_at,

@@ -7,7 +7,7 @@ import msgspec
 
 from app.protocol import client_assertion
 
-TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
+TOKEN_PATH = "/oauth/token"
 INTROSPECTION_PATH = "/oauth/introspect"
 REVOCATION_PATH = "/oauth/revoke"
 JWKS_PATH = "/jwks.json"

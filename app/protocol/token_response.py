@@ -1,5 +1,7 @@
 """The successful token response (RFC 6749 section 5.1)."""
 
+from typing import Literal
+
 import msgspec
 
 _encoder = msgspec.json.Encoder()
@@ -9,9 +11,9 @@ class TokenResponse(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The members of RFC 6749 section 5.1 and, with a person, OpenID Connect Core section 3.1.3.3."""
 
     access_token: str
+    token_type: Literal["Bearer"]
     expires_in: int
     """Seconds."""
-    token_type: str = msgspec.field(default_factory=lambda: "Bearer")  # a factory, so that it is never omitted
     scope: str = ""
     refresh_token: str | None = None
     id_token: str | None = None

@@ -26,8 +26,7 @@ class RateLimiter:
             return 0.0
         interval = WINDOW_SECONDS / per_minute
         empty_at = self._empty_at.get(key, now)
-        if empty_at < now:
-            empty_at = now
+        empty_at = max(empty_at, now)
         wait = empty_at + interval - now - WINDOW_SECONDS
         if wait > 1e-9:  # the sum of intervals may exceed the window by a rounding error
             return wait

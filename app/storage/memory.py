@@ -67,6 +67,7 @@ class MemoryStore:
 
     kind = "memory"
     degraded = False
+    reached = True
 
     def __init__(
         self,

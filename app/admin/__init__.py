@@ -1,0 +1,1 @@
+"""For operators: their own listener, their own authorization."""

@@ -1,0 +1,92 @@
+"""The life of a serving process: bind, open, serve, drain, close."""
+
+import asyncio
+import gc
+import logging
+import socket
+from collections.abc import Callable
+
+import msgspec
+
+from app.composition import Service, key_keeper, open_store
+from app.config.clients import ClientsReloader, load_registry
+from app.config.load import Loaded
+from app.config.settings import Settings
+from app.keys.errors import KeysError
+from app.observability.metrics import Metrics
+from app.web.serving import CannotListen, Listener, bind, serve
+
+logger = logging.getLogger("app.service")
+
+
+class CannotStart(Exception):
+    """The process cannot serve; the message says what is wrong and what to do."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Sockets(msgspec.Struct, frozen=True):
+    """Where the process listens."""
+
+    public: socket.socket
+    metrics: socket.socket
+    admin: socket.socket
+
+
+def bind_sockets(settings: Settings, *, worker: int = 0, public: socket.socket | None = None) -> Sockets:
+    """Bind the listeners of worker ``worker``; the public one may be shared. Raises CannotStart."""
+    listeners = settings.listeners
+    metrics, admin = listeners.metrics_addr.for_worker(worker), listeners.admin_addr.for_worker(worker)
+    try:
+        return Sockets(
+            public or bind("BIND_ADDR", listeners.bind_addr.host, listeners.bind_addr.port),
+            bind("METRICS_ADDR", metrics.host, metrics.port),
+            bind("ADMIN_ADDR", admin.host, admin.port),
+        )
+    except CannotListen as error:
+        raise CannotStart(str(error)) from None
+
+
+async def run(loaded: Loaded, sockets: Sockets, *, on_ready: Callable[[], None] | None = None) -> None:
+    """Serve until a signal ends the process.
+
+    Raises CannotStart, or ConfigurationError for clients that cannot be used.
+    """
+    settings = loaded.settings
+    for warning in loaded.warnings:
+        logger.warning("%s", warning)
+    metrics = Metrics()
+    registry = load_registry(settings)
+    reloader = ClientsReloader(registry, settings, on_failure=lambda: metrics.reload_failed("clients"))
+    keeper = key_keeper(settings, registry, metrics)
+    try:
+        # Both may take a while (a new RSA key, a Redis that is slow to answer), and neither needs the other.
+        store, _ = await asyncio.gather(open_store(settings, metrics), keeper.start())
+    except KeysError as error:
+        raise CannotStart(f"{keeper.source.describe()}: {error}", exit_code=2) from None
+    service = Service(settings, registry=registry, store=store, keeper=keeper, metrics=metrics)
+    await service.start()
+    await reloader.start()
+    # What lives now lives as long as the process; collections need not look at it again.
+    gc.collect()
+    gc.freeze()
+    logger.info("listening on %s", settings.listeners.bind_addr)
+    if on_ready is not None:
+        asyncio.get_running_loop().call_soon(on_ready)
+    keep_alive = settings.process.keep_alive_seconds
+    try:
+        await serve(
+            [
+                Listener("public", service.public_application, sockets.public, keep_alive),
+                Listener("admin", service.admin_application, sockets.admin, keep_alive),
+                Listener("metrics", service.metrics_application, sockets.metrics, keep_alive),
+            ],
+            service.draining,
+            settings.process.drain_seconds,
+        )
+    finally:
+        await reloader.stop()
+        await service.stop()
+    logger.info("stopped")

@@ -1,0 +1,169 @@
+"""Every metric and its labels, in one place.
+
+Rules:
+- Labels have bounded values: never a token, client, subject, key id or raw path.
+- Label sets that can be known beforehand exist from the start, so that rates begin at zero.
+- The children of hot metrics are looked up once: ``labels()`` costs more than ``observe()`` (3.6 and 1.7 µs).
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 5)
+OPERATION_SECONDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+OPERATIONS = ("issue", "refresh", "introspect", "revoke")
+OUTCOMES = ("ok", "active", "inactive", "refused", "error")
+_FITTING_OUTCOMES = {
+    "issue": ("ok", "refused", "error"),
+    "refresh": ("ok", "refused", "error"),
+    "introspect": ("active", "inactive", "refused", "error"),
+    "revoke": ("ok", "refused", "error"),
+}
+
+
+class Metrics:
+    """The service's metrics, on a registry of their own (one a process)."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        r = self.registry
+        self._requests = Histogram(
+            "http_server_request_duration_seconds",
+            "Time from the request's arrival in the handler to the finished response.",
+            ["http_request_method", "http_route", "http_response_status_code"],
+            buckets=REQUEST_SECONDS,
+            registry=r,
+        )
+        self._request_children: dict[tuple[str, str, int], Histogram] = {}
+        operations = Histogram(
+            "token_operation_duration_seconds",
+            "Time that a token operation took, by what came of it.",
+            ["operation", "outcome"],
+            buckets=OPERATION_SECONDS,
+            registry=r,
+        )
+        self._operations = {
+            (operation, outcome): operations.labels(operation, outcome)
+            for operation, outcomes in _FITTING_OUTCOMES.items()
+            for outcome in outcomes
+        }
+        self._failures = Counter(
+            "token_operation_failures", "Token operations refused or failed.", ["operation", "reason"], registry=r
+        )
+        issued = Counter("tokens_issued", "Access tokens issued.", ["grant_type", "format"], registry=r)
+        self._issued = {
+            (grant, jwt): issued.labels(grant, "jwt" if jwt else "opaque")
+            for grant in ("client_credentials", "refresh_token")
+            for jwt in (False, True)
+        }
+        self._issued_family = issued
+        self.active_tokens = Gauge("active_tokens", "Live opaque access tokens in the store.", registry=r)
+        self._reused = Counter("refresh_token_reuse", "Refresh tokens that came a second time.", registry=r)
+        limited = Counter("rate_limit_decisions", "Decisions of the rate limiter.", ["class", "result"], registry=r)
+        self._admitted = limited.labels("client", "allowed")
+        self._limited = limited.labels("client", "limited")
+
+        self.store_operation_seconds = Histogram(
+            "store_operation_duration_seconds",
+            "Time that a store operation took, waiting included.",
+            ["backend", "operation"],
+            buckets=OPERATION_SECONDS,
+            registry=r,
+        )
+        self.store_batch_size = Histogram(
+            "store_batch_size", "Operations sent to the store at once.", buckets=BATCH_SIZES, registry=r
+        )
+        self.store_errors = Counter("store_errors", "Store operations that failed.", ["backend", "kind"], registry=r)
+        self.store_connections = Gauge(
+            "store_connections", "Connections to the store.", ["backend", "state"], registry=r
+        )
+        self.store_degraded = Gauge(
+            "store_degraded", "1 while the memory store stands in for a Redis that is away.", registry=r
+        )
+
+        self.signing_keys = Gauge("signing_keys", "Keys of the ring.", ["algorithm", "state"], registry=r)
+        self.signing_key_age = Gauge(
+            "signing_key_age_seconds", "Age of the newest key in a state.", ["algorithm", "state"], registry=r
+        )
+        self.unknown_kid = Counter("unknown_kid", "JWTs whose key id is not in the ring.", registry=r)
+        reloads = Counter(
+            "config_reload_failures",
+            "Configuration reloads that were refused; the old one is kept.",
+            ["source"],
+            registry=r,
+        )
+        self._reload_failures = {source: reloads.labels(source) for source in ("clients", "keys")}
+
+        self.event_loop_lag = Histogram(
+            "event_loop_lag_seconds",
+            "How late a timer fires: the waiting that a handler's own clock cannot see.",
+            buckets=REQUEST_SECONDS,
+            registry=r,
+        )
+        self.event_loop_cpu = Counter("event_loop_cpu_seconds", "CPU time of the event loop's thread.", registry=r)
+        self._build = Info("build", "What is running.", registry=r)
+        ProcessCollector(registry=r)
+        PlatformCollector(registry=r)
+        GCCollector(registry=r)
+        self.introspections = 0
+        self.issued = 0
+
+    def build(self, version: str) -> None:
+        """Say which version runs."""
+        self._build.info({"version": version})
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered. ``method`` and ``route`` must come from our own tables."""
+        key = (method, route, status)
+        child = self._request_children.get(key)
+        if child is None:
+            child = self._request_children[key] = self._requests.labels(method, route, str(status))
+        child.observe(seconds)
+
+    def expect_request(self, method: str, route: str, status: int) -> None:
+        """Let a series exist before its first request."""
+        key = (method, route, status)
+        if key not in self._request_children:
+            self._request_children[key] = self._requests.labels(method, route, str(status))
+
+    def operation(self, operation: str, outcome: str, seconds: float) -> None:
+        """A token operation ended."""
+        self._operations[operation, outcome].observe(seconds)
+        if operation == "introspect":
+            self.introspections += 1
+
+    def operation_failed(self, operation: str, reason: str) -> None:
+        """A token operation was refused or failed; ``reason`` is one of the bounded reasons of the code."""
+        self._failures.labels(operation, reason).inc()
+
+    def token_issued(self, grant_type: str, jwt: bool) -> None:
+        """An access token was issued by one of the service's own grants."""
+        child = self._issued.get((grant_type, jwt))
+        if child is None:
+            child = self._issued[grant_type, jwt] = self._issued_family.labels(grant_type, "jwt" if jwt else "opaque")
+        child.inc()
+        self.issued += 1
+
+    def refresh_token_reused(self) -> None:
+        """A refresh token came a second time."""
+        self._reused.inc()
+
+    def rate_limited(self, limited: bool) -> None:
+        """The rate limiter decided."""
+        (self._limited if limited else self._admitted).inc()
+
+    def keys_counted(self, ages: dict[tuple[str, str], list[float]]) -> None:
+        """The keys of the ring: ages in seconds by algorithm and state. What is not named is gone."""
+        self.signing_keys.clear()
+        self.signing_key_age.clear()
+        for (algorithm, state), seconds in ages.items():
+            self.signing_keys.labels(algorithm, state).set(len(seconds))
+            self.signing_key_age.labels(algorithm, state).set(min(seconds))
+
+    def reload_failed(self, source: str) -> None:
+        """A reload was refused: ``clients`` or ``keys``."""
+        self._reload_failures[source].inc()

@@ -1,0 +1,151 @@
+"""What happens to every request on a hot route, once, as plain calls, whatever server carries it.
+
+:meth:`Edge.answer` gives a finished response at once when nothing has to be waited for, else an awaitable.
+
+1. a request id (given and sane, or made);
+2. the method;
+3. the endpoint;
+4. refusals and failures become responses, here and nowhere else;
+5. metrics, one log line for what went wrong, CORS, ``Connection: close`` while draining.
+"""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Collection
+
+from app.endpoints.answers import EMPTY_NO_STORE, error_answer, method_not_allowed
+from app.endpoints.exchange import Request, Response
+from app.endpoints.introspection import is_active
+from app.endpoints.stepping import start
+from app.observability.metrics import Metrics
+from app.protocol.errors import ErrorCode, ProtocolError, temporarily_unavailable
+from app.randomness import RandomBytes
+from app.storage.interface import StoreError
+from app.web.routes import Route
+
+logger = logging.getLogger("app.requests")
+
+_SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_INTERNAL_ERROR = ProtocolError(ErrorCode.SERVER_ERROR, "the service failed to answer; the log has the cause")
+_CLOSE = (b"connection", b"close")
+
+
+class Edge:
+    """Carries requests to endpoints and gives their responses the last touch."""
+
+    def __init__(
+        self,
+        *,
+        metrics: Metrics,
+        random_bytes: RandomBytes,
+        stopwatch: Callable[[], float],
+        allowed_origins: Collection[bytes] = (),
+        is_draining: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._metrics = metrics
+        self._random_bytes = random_bytes
+        self._stopwatch = stopwatch
+        self._allowed_origins = frozenset(allowed_origins)
+        self._is_draining = is_draining
+
+    def request_id(self, given: bytes | None) -> str:
+        """The request's id: the one given if it is harmless in logs and headers, else a new one."""
+        if given is not None and _SANE_REQUEST_ID.fullmatch(given):
+            return given.decode()
+        return self._random_bytes(16).hex()
+
+    def answer(self, route: Route, request: Request) -> Response | Awaitable[Response]:
+        """Answer a request whose body is complete. Never raises for anything that the request contains."""
+        started = self._stopwatch()
+        request.operation = route.operation
+        if request.method not in route.methods:
+            return self._finish(route, request, self._other_method(route, request), started)
+        try:
+            result = start(route.endpoint(request))
+        except Exception as failure:  # noqa: BLE001 - the edge is where every failure becomes a response
+            return self._finish(route, request, self._failed(route, request, failure, started), started)
+        if isinstance(result, Response):
+            return self._finish(route, request, self._succeeded(request, result, started), started)
+        return self._wait(route, request, result, started)
+
+    def refuse(self, route: Route, request: Request, refusal: ProtocolError) -> Response:
+        """Answer a request that was refused before its body was read."""
+        started = self._stopwatch()
+        request.operation = route.operation
+        return self._finish(route, request, self._failed(route, request, refusal, started), started)
+
+    async def _wait(self, route: Route, request: Request, result: Awaitable[Response], started: float) -> Response:
+        try:
+            response = self._succeeded(request, await result, started)
+        except Exception as failure:  # noqa: BLE001 - as in answer()
+            response = self._failed(route, request, failure, started)
+        return self._finish(route, request, response, started)
+
+    def _succeeded(self, request: Request, response: Response, started: float) -> Response:
+        operation = request.operation
+        if operation is not None:
+            outcome = "ok"
+            if operation == "introspect":
+                outcome = "active" if is_active(response) else "inactive"
+            self._metrics.operation(operation, outcome, self._stopwatch() - started)
+        return response
+
+    def _failed(self, route: Route, request: Request, failure: Exception, started: float) -> Response:
+        if isinstance(failure, ProtocolError):
+            refusal, level = failure, logging.INFO
+        elif isinstance(failure, StoreError):
+            refusal, level = temporarily_unavailable(f"store_{failure.kind}"), logging.WARNING
+        else:
+            refusal, level = _INTERNAL_ERROR, logging.ERROR
+        if request.operation is not None:
+            outcome = "error" if refusal.status >= 500 else "refused"
+            self._metrics.operation(request.operation, outcome, self._stopwatch() - started)
+            self._metrics.operation_failed(request.operation, refusal.reason)
+        if logger.isEnabledFor(level):
+            logger.log(
+                level,
+                "%s %s refused: %s",
+                request.method,
+                route.path,
+                refusal.reason,
+                extra={"request_id": request.request_id, "peer": request.peer, "status": refusal.status},
+                exc_info=failure if level == logging.ERROR else None,
+            )
+        return error_answer(refusal)
+
+    def _other_method(self, route: Route, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return Response(204, b"", (*EMPTY_NO_STORE, (b"allow", f"{route.allow}, OPTIONS".encode())))
+        return method_not_allowed(route.allow)
+
+    def _finish(self, route: Route, request: Request, response: Response, started: float) -> Response:
+        headers = (*response.headers, (b"x-request-id", request.request_id.encode()))
+        if route.cors and self._allowed_origins:
+            headers = (*headers, *self._cors_headers(route, request))
+        if self._is_draining():
+            headers = (*headers, _CLOSE)
+        method = request.method if request.method in KNOWN_METHODS else "_OTHER"
+        self._metrics.request(method, route.path, response.status, self._stopwatch() - started)
+        return Response(response.status, response.body, headers)
+
+    def _cors_headers(self, route: Route, request: Request) -> tuple[tuple[bytes, bytes], ...]:
+        """CORS for the origins allowed by name (Fetch standard section 3.2); credentials mode stays off."""
+        if request.origin is None or request.origin not in self._allowed_origins:
+            return ((b"vary", b"origin"),)
+        headers = (
+            (b"vary", b"origin"),
+            (b"access-control-allow-origin", request.origin),
+            (b"access-control-expose-headers", b"x-request-id, retry-after, www-authenticate"),
+        )
+        if request.method != "OPTIONS":
+            return headers
+        return (
+            *headers,
+            (b"access-control-allow-methods", route.allow.encode()),
+            (b"access-control-allow-headers", b"authorization, content-type, x-request-id"),
+            (b"access-control-max-age", b"600"),
+        )
+
+
+KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "CONNECT", "TRACE"})
+"""RFC 9110's and PATCH; any other is ``_OTHER``, as OpenTelemetry's semantic conventions have it."""

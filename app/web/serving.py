@@ -1,0 +1,133 @@
+"""Listening: one uvicorn server a listener, all on one event loop, stopped together.
+
+What SIGTERM does: the process is draining; it stays open for a while, so that balancers can turn away, and tells every
+client to close its connection; then it stops listening and lets the requests in flight finish. SIGINT (Ctrl-C), or a
+second SIGTERM, does not wait.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Generator, Sequence
+
+import msgspec
+import uvicorn
+
+from app.web.asgi import App
+
+logger = logging.getLogger("app.serving")
+
+BACKLOG = 2048
+FINISH_SECONDS = 30
+"""How long requests in flight may take to finish once the listeners are closed."""
+
+
+class CannotListen(Exception):
+    """An address cannot be bound; the message says which, and why."""
+
+
+class Listener(msgspec.Struct, frozen=True):
+    """An application and the socket that it is served on."""
+
+    name: str
+    application: App
+    socket: socket.socket
+    keep_alive_seconds: int
+
+
+class Draining:
+    """Whether the process is on its way out."""
+
+    def __init__(self) -> None:
+        self.active = False
+
+    def __call__(self) -> bool:
+        return self.active
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers: the signals are for the whole process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def bind(name: str, host: str, port: int) -> socket.socket:
+    """A bound TCP socket. Raises CannotListen."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        bound.bind(address)
+    except OSError as error:
+        reason = "another process listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        raise CannotListen(f"{name}: cannot listen on {host}:{port}: {reason}") from None
+    return bound
+
+
+async def serve(listeners: Sequence[Listener], draining: Draining, drain_seconds: float) -> None:
+    """Serve until a signal ends it, then drain and return.
+
+    The last listener in the sequence stays open longest: give the one that probes use last.
+    """
+    servers = [_server(listener) for listener in listeners]
+    running = [
+        asyncio.ensure_future(server.serve(sockets=[listener.socket]))
+        for server, listener in zip(servers, listeners, strict=True)
+    ]
+    try:
+        await _until_told_to_stop(draining, drain_seconds)
+    finally:
+        for server, task in zip(servers, running, strict=True):
+            server.should_exit = True
+            await asyncio.wait([task])
+    for task in running:
+        task.result()
+
+
+async def _until_told_to_stop(draining: Draining, drain_seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    terminate, now = asyncio.Event(), asyncio.Event()
+
+    def on_terminate() -> None:
+        if terminate.is_set():
+            now.set()
+        terminate.set()
+
+    def on_interrupt() -> None:
+        terminate.set()
+        now.set()
+
+    loop.add_signal_handler(signal.SIGTERM, on_terminate)
+    loop.add_signal_handler(signal.SIGINT, on_interrupt)
+    await terminate.wait()
+    draining.active = True
+    logger.info("draining for up to %g seconds", 0 if now.is_set() else drain_seconds)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(now.wait(), drain_seconds)
+
+
+def _server(listener: Listener) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            listener.application,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # whose word on addresses counts is decided here, by TRUSTED_PROXIES
+            backlog=BACKLOG,
+            timeout_keep_alive=listener.keep_alive_seconds,
+            timeout_graceful_shutdown=FINISH_SECONDS,
+        )
+    )
