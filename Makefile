@@ -101,7 +101,7 @@ lock: $(DEVELOPMENT) ## make the lock files anew from pyproject.toml (UPGRADE=1:
 .PHONY: sbom
 sbom: $(DEVELOPMENT) ## dist/auth-service.cdx.json: what the service is made of (CycloneDX)
 	@mkdir -p dist
-	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
+	@$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
 	    --output-reproducible --output-format JSON --output-file dist/auth-service.cdx.json
 	@echo "dist/auth-service.cdx.json"
 

@@ -37,7 +37,7 @@ def audit(lock: str) -> int:
         return 1
     unknown = [package["name"] for package in packages if "skip_reason" in package]
     if len(unknown) == len(packages):
-        print(f"audit of {lock}: NOT DONE, the vulnerability database that is reached from here knows no package at all")
+        print(f"audit of {lock}: NOT DONE, the database that is reached from here knows none of the packages")
         return 0
     findings = [(package, flaw) for package in packages for flaw in package.get("vulns", [])]
     for package, flaw in findings:
