@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from app.composition import Service, key_keeper, open_store
+from app.composition.backends import key_keeper, open_store
+from app.composition.service import Service
 from app.config.clients import ClientsReloader, load_registry
 from app.config.load import Loaded
 from app.config.settings import Settings

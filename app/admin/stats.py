@@ -1,11 +1,6 @@
 """``/admin/stats``: the state of this process in one look."""
 
-from collections import deque
-from collections.abc import Callable
-
 import msgspec
-
-RATE_WINDOW_SECONDS = 60.0
 
 
 class KeyStats(msgspec.Struct, frozen=True):
@@ -56,29 +51,6 @@ class Stats(msgspec.Struct, frozen=True):
     cache: CacheStats
     keys: tuple[KeyStats, ...]
     process: ProcessStats
-
-
-class RecentRate:
-    """The rate of a counter over the last minute, from samples that someone takes every few seconds."""
-
-    def __init__(self, read: Callable[[], int], monotonic: Callable[[], float]) -> None:
-        self._read = read
-        self._monotonic = monotonic
-        self._samples: deque[tuple[float, int]] = deque([(monotonic(), read())])
-
-    def sample(self) -> None:
-        """Note the counter, and forget what is older than the window."""
-        now = self._monotonic()
-        self._samples.append((now, self._read()))
-        while len(self._samples) > 2 and self._samples[1][0] <= now - RATE_WINDOW_SECONDS:
-            self._samples.popleft()
-
-    def stats(self) -> CounterStats:
-        """The count, and its rate since the oldest sample of the window."""
-        now, total = self._monotonic(), self._read()
-        then, before = self._samples[0]
-        elapsed = now - then
-        return CounterStats(total, round((total - before) / elapsed, 2) if elapsed > 0 else 0.0)
 
 
 def resident_bytes(statm: str, page_bytes: int) -> int:

@@ -2,11 +2,14 @@
 
 import hashlib
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import msgspec
 
 from app.endpoints.answers import JSON_NO_STORE, SECURITY_HEADERS
 from app.endpoints.exchange import Headers, Request, Response
+
+T = TypeVar("T")
 
 
 class Document:
@@ -38,6 +41,23 @@ def _matches(if_none_match: bytes, etag: bytes) -> bool:
     if if_none_match.strip() == b"*":
         return True
     return any(candidate.strip().removeprefix(b"W/") == etag for candidate in if_none_match.split(b","))
+
+
+class DocumentEndpoint(Generic[T]):
+    """Answers with a document made from something that seldom changes, and made anew when that is another object."""
+
+    def __init__(self, source: Callable[[], T], build: Callable[[T], Document]) -> None:
+        self._source = source
+        self._build = build
+        self._built: tuple[T, Document] | None = None
+
+    async def handle(self, request: Request) -> Response:
+        """The document of the moment."""
+        source = self._source()
+        built = self._built
+        if built is None or built[0] is not source:
+            built = self._built = (source, self._build(source))
+        return built[1].answer(request)
 
 
 class Readiness(msgspec.Struct, frozen=True):

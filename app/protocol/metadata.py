@@ -1,6 +1,5 @@
 """Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0). It advertises only what works."""
 
-from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import msgspec
@@ -45,18 +44,27 @@ class OpenIdProviderMetadata(AuthorizationServerMetadata, frozen=True):
     id_token_signing_alg_values_supported: tuple[str, ...] = ("RS256",)
 
 
-def server_metadata(issuer: str, grant_types: Sequence[str], scopes: Sequence[str]) -> bytes:
+class ServerFacts(msgspec.Struct, frozen=True):
+    """What differs from one installation to the next."""
+
+    issuer: str
+    grant_types: tuple[str, ...]
+    scopes: tuple[str, ...]
+    id_token_algorithms: tuple[str, ...]
+
+
+def server_metadata(facts: ServerFacts) -> bytes:
     """The document of RFC 8414 as JSON."""
-    return msgspec.json.encode(AuthorizationServerMetadata(**_members(issuer, grant_types, scopes)))  # type: ignore[arg-type]
+    return msgspec.json.encode(AuthorizationServerMetadata(**_members(facts)))  # type: ignore[arg-type]
 
 
-def openid_metadata(
-    issuer: str, grant_types: Sequence[str], scopes: Sequence[str], id_token_algorithms: Sequence[str]
-) -> bytes:
-    """The document of OpenID Connect Discovery as JSON. RFC 8414 lets both be the same; this one says more."""
-    members = _members(issuer, grant_types, scopes)
+def openid_metadata(facts: ServerFacts) -> bytes:
+    """The document of OpenID Connect Discovery as JSON: that of RFC 8414 and a little more."""
     return msgspec.json.encode(
-        OpenIdProviderMetadata(**members, id_token_signing_alg_values_supported=tuple(id_token_algorithms))  # type: ignore[arg-type]
+        OpenIdProviderMetadata(
+            **_members(facts),  # type: ignore[arg-type]
+            id_token_signing_alg_values_supported=facts.id_token_algorithms,
+        )
     )
 
 
@@ -70,13 +78,13 @@ def well_known_paths(issuer: str) -> tuple[str, str]:
     return OAUTH_WELL_KNOWN + path, path + OPENID_WELL_KNOWN
 
 
-def _members(issuer: str, grant_types: Sequence[str], scopes: Sequence[str]) -> dict[str, str | tuple[str, ...]]:
+def _members(facts: ServerFacts) -> dict[str, str | tuple[str, ...]]:
     return {
-        "issuer": issuer,
-        "token_endpoint": issuer + TOKEN_PATH,
-        "introspection_endpoint": issuer + INTROSPECTION_PATH,
-        "revocation_endpoint": issuer + REVOCATION_PATH,
-        "jwks_uri": issuer + JWKS_PATH,
-        "grant_types_supported": tuple(grant_types),
-        "scopes_supported": tuple(scopes),
+        "issuer": facts.issuer,
+        "token_endpoint": facts.issuer + TOKEN_PATH,
+        "introspection_endpoint": facts.issuer + INTROSPECTION_PATH,
+        "revocation_endpoint": facts.issuer + REVOCATION_PATH,
+        "jwks_uri": facts.issuer + JWKS_PATH,
+        "grant_types_supported": facts.grant_types,
+        "scopes_supported": facts.scopes,
     }

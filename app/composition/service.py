@@ -1,4 +1,4 @@
-"""The only place where objects are wired: Settings → stores, keys, endpoints, listeners."""
+"""One process's service: endpoints, listeners and background work, wired to a store and a key ring."""
 
 import asyncio
 import logging
@@ -7,19 +7,20 @@ from collections.abc import Callable, Container, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from litestar import Litestar
+
 from app import __version__, clock, randomness
 from app.admin.application import admin_application
 from app.admin.authorization import ADMIN_SCOPE, AdminAuthorization
-from app.admin.stats import CacheStats, KeyStats, ProcessStats, RecentRate, Stats, StoreStats, resident_bytes
+from app.admin.sampling import Sampler
+from app.admin.stats import CacheStats, KeyStats, ProcessStats, Stats, StoreStats, resident_bytes
+from app.composition.backends import operator_token_reader
 from app.config.clients import ClientRegistry
-from app.config.keys import KeysRotation
-from app.config.problems import ConfigurationError, Problem
 from app.config.process import FastPath
 from app.config.settings import Settings
 from app.endpoints.argon2id import Argon2idVerifier
 from app.endpoints.client_authentication import ClientAuthenticator, VerifiedSecrets
-from app.endpoints.documents import Document, Health, HealthEndpoints, Readiness, StoreHealth
-from app.endpoints.exchange import Request, Response
+from app.endpoints.documents import Document, DocumentEndpoint, Health, HealthEndpoints, Readiness, StoreHealth
 from app.endpoints.introspection import IntrospectionEndpoint
 from app.endpoints.limits import ClientLimits
 from app.endpoints.minting import Mint
@@ -31,15 +32,14 @@ from app.grants import GRANTS
 from app.grants.decision import Grant, TokenPolicy
 from app.keys.jwt import Signer
 from app.keys.keeper import KeyKeeper
-from app.keys.memory import MemorySource
-from app.keys.policy import RotationPolicy
 from app.keys.threads import LowPriorityPool, signing_pool
+from app.model.clients import Client
 from app.observability.loop import watch_loop
 from app.observability.metrics import Metrics
 from app.protocol import metadata
+from app.protocol.metadata import ServerFacts
 from app.ratelimit.limiter import RateLimiter
-from app.storage.interface import StoreError, TokenStore
-from app.storage.memory import MemoryStore
+from app.storage.interface import TokenStore
 from app.web.asgi import App, HotRoutes
 from app.web.edge import Edge
 from app.web.framework import framework, openapi_document
@@ -49,8 +49,6 @@ from app.web.serving import Draining
 
 logger = logging.getLogger("app.service")
 
-SAMPLE_SECONDS = 5.0
-"""How often gauges and recent rates are brought up to date."""
 METADATA_MAX_AGE_SECONDS = 300
 
 
@@ -78,8 +76,7 @@ class Service:
         self._signing_pool = signing_pool()
         self._argon2id_pool = LowPriorityPool(1, niceness=10, name="argon2id")
         self._tasks: list[asyncio.Task[None]] = []
-        self._issued = RecentRate(lambda: metrics.issued, clock.monotonic)
-        self._introspected = RecentRate(lambda: metrics.introspections, clock.monotonic)
+        self._sampler = Sampler(metrics, store, keeper, monotonic=clock.monotonic, now=clock.unix_now)
         issuer = settings.listeners.external_base_url
         self._signed_tokens = SignedTokens(lambda: keeper.ring, issuer, metrics.unknown_kid.inc)
         self._edge = Edge(
@@ -98,7 +95,7 @@ class Service:
         """Start the background work. The store and the keeper are open already."""
         self.metrics.build(__version__)
         self._in_background(watch_loop(self.metrics, clock.monotonic, clock.cpu_seconds_of_this_thread))
-        self._in_background(self._sample())
+        self._in_background(self._sampler.run())
 
     async def stop(self) -> None:
         """Stop everything, the store last."""
@@ -167,11 +164,12 @@ class Service:
             Route(metadata.TOKEN_PATH, POST, token.handle, "issue", cors=True),
             Route(metadata.INTROSPECTION_PATH, POST, introspection.handle, "introspect", cors=True),
             Route(metadata.REVOCATION_PATH, POST, revocation.handle, "revoke", cors=True),
-            Route(metadata.JWKS_PATH, GET, self._jwks_endpoint()),
-            Route(oauth_path, GET, self._metadata_endpoint(issuer, openid=False)),
-            Route(openid_path, GET, self._metadata_endpoint(issuer, openid=True)),
+            Route(metadata.JWKS_PATH, GET, jwks_endpoint(self.keeper, settings.keys.jwks_max_age_seconds).handle),
+            Route(oauth_path, GET, self._metadata_endpoint(metadata.server_metadata).handle),
+            Route(openid_path, GET, self._metadata_endpoint(metadata.openid_metadata).handle),
             *self._health_routes(),
-            Route("/openapi.json", GET, self._openapi),
+            # Made at the first request: it takes a tenth of a second that the start need not wait for.
+            Route("/openapi.json", GET, DocumentEndpoint(lambda: self._framework, describe_framework).handle),
         )
         for route in routes.values():
             if route.operation is not None:
@@ -214,42 +212,19 @@ class Service:
             Route("/health/ready", GET, self._health.ready),
         )
 
-    # ------------------------------------------------------------------ documents
+    def _metadata_endpoint(self, build: Callable[[ServerFacts], bytes]) -> DocumentEndpoint[tuple[Client, ...]]:
+        """A metadata document; the clients' scopes are in it, so it is made anew when they were loaded again."""
 
-    def _jwks_endpoint(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        max_age = self.settings.keys.jwks_max_age_seconds
-        built: list[tuple[bytes, Document]] = []
+        def make(clients: tuple[Client, ...]) -> Document:
+            facts = ServerFacts(
+                issuer=self.settings.listeners.external_base_url,
+                grant_types=tuple(grant.grant_type for grant in self._grants),
+                scopes=tuple(sorted({scope for client in clients for scope in client.scopes})),
+                id_token_algorithms=tuple(self.settings.keys.keys_algorithms),
+            )
+            return Document(build(facts), METADATA_MAX_AGE_SECONDS)
 
-        async def answer(request: Request) -> Response:
-            body, etag = self.keeper.jwks(clock.unix_now())
-            if not built or built[0][0] is not body:
-                built[:] = [(body, Document(body, max_age, etag))]
-            return built[0][1].answer(request)
-
-        return answer
-
-    def _metadata_endpoint(self, issuer: str, *, openid: bool) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        grants = tuple(grant.grant_type for grant in self._grants)
-        built: list[tuple[object, Document]] = []
-
-        async def answer(request: Request) -> Response:
-            clients = self.registry.clients  # one tuple until the next reload
-            if not built or built[0][0] is not clients:
-                scopes = sorted({scope for client in clients for scope in client.scopes})
-                if openid:
-                    body = metadata.openid_metadata(issuer, grants, scopes, self.settings.keys.keys_algorithms)
-                else:
-                    body = metadata.server_metadata(issuer, grants, scopes)
-                built[:] = [(clients, Document(body, METADATA_MAX_AGE_SECONDS))]
-            return built[0][1].answer(request)
-
-        return answer
-
-    async def _openapi(self, request: Request) -> Response:
-        """Built at the first request: it costs a tenth of a second that the start need not wait for."""
-        if not hasattr(self, "_openapi_document"):
-            self._openapi_document = Document(openapi_document(self._framework), METADATA_MAX_AGE_SECONDS)
-        return self._openapi_document.answer(request)
+        return DocumentEndpoint(lambda: self.registry.clients, make)
 
     # ------------------------------------------------------------------ state
 
@@ -269,8 +244,8 @@ class Service:
             version=__version__,
             uptime_seconds=round(clock.monotonic() - self._started_at, 1),
             store=StoreStats(self.store.kind, self.store.degraded, await self.store.count_live_tokens()),
-            issued=self._issued.stats(),
-            introspected=self._introspected.stats(),
+            issued=self._sampler.issued.stats(),
+            introspected=self._sampler.introspected.stats(),
             cache=CacheStats(hit_ratio=None),
             keys=tuple(
                 KeyStats(key.kid, key.algorithm, key.state.value, round(key.age_seconds, 1))
@@ -279,56 +254,15 @@ class Service:
             process=ProcessStats(os.getpid(), read_resident_bytes()),
         )
 
-    async def _sample(self) -> None:
-        while True:
-            self._issued.sample()
-            self._introspected.sample()
-            self.metrics.store_degraded.set(self.store.degraded)
-            self._count_keys()
-            try:
-                self.metrics.active_tokens.set(await self.store.count_live_tokens())
-            except StoreError:
-                logger.debug("the live tokens could not be counted")
-            await asyncio.sleep(SAMPLE_SECONDS)
 
-    def _count_keys(self) -> None:
-        counts: dict[tuple[str, str], list[float]] = {}
-        for key in self.keeper.status(clock.unix_now()):
-            counts.setdefault((key.algorithm, key.state.value), []).append(key.age_seconds)
-        self.metrics.keys_counted(counts)
+def jwks_endpoint(keeper: KeyKeeper, max_age_seconds: int) -> DocumentEndpoint[bytes]:
+    """The JWKS; the keeper hands out the same bytes until a key's time in it begins or ends."""
+    return DocumentEndpoint(lambda: keeper.jwks(clock.unix_now())[0], lambda body: Document(body, max_age_seconds))
 
 
-def key_keeper(settings: Settings, registry: ClientRegistry, metrics: Metrics) -> KeyKeeper:
-    """The keeper of the configured key ring. Raises ConfigurationError for lives that do not fit together."""
-    keys = settings.keys
-    policy = RotationPolicy(
-        algorithms=tuple(algorithm.value for algorithm in keys.keys_algorithms),
-        max_age_seconds=keys.jwks_max_age_seconds,
-        propagation_seconds=keys.keys_propagation_seconds,
-        skew_seconds=keys.key_clock_skew_seconds,
-        period_seconds=keys.jwks_rotation_seconds,
-        retain_seconds=keys.jwks_retain_seconds,
-    )
-    lives = [client.access_token_seconds for client in registry.clients]
-    problems = policy.problems(max(lives, default=0))
-    if problems:
-        raise ConfigurationError(Problem("signing keys", sentence) for sentence in problems)
-    return KeyKeeper(
-        MemorySource(),
-        policy,
-        kek=None,
-        rotates=keys.keys_rotation is KeysRotation.AUTO,
-        clock=clock.unix_now,
-        random_bytes=randomness.random_bytes,
-        on_problem=lambda _kind: metrics.reload_failed("keys"),
-    )
-
-
-async def open_store(settings: Settings, metrics: Metrics) -> TokenStore:
-    """The configured store, open."""
-    store = MemoryStore(settings.store.memory_store_max_tokens, clock.unix_now)
-    await store.open()
-    return store
+def describe_framework(application: Litestar) -> Document:
+    """The OpenAPI document."""
+    return Document(openapi_document(application), METADATA_MAX_AGE_SECONDS)
 
 
 async def nothing_here(_scope: Any, _receive: Any, send: Any) -> None:
@@ -336,21 +270,6 @@ async def nothing_here(_scope: Any, _receive: Any, send: Any) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", b"21")]
     await send({"type": "http.response.start", "status": 404, "headers": headers})
     await send({"type": "http.response.body", "body": b'{"error":"not_found"}'})
-
-
-def operator_token_reader(path: Path | None) -> Callable[[], str | None]:
-    """Reads the operators' token at each use, so that a changed file counts at once; None if there is no file."""
-
-    def read() -> str | None:
-        if path is None:
-            return None
-        try:
-            return path.read_text().strip() or None
-        except OSError as error:
-            logger.exception("ADMIN_TOKEN_FILE cannot be read: %s", error.strerror)
-            return None
-
-    return read
 
 
 def read_resident_bytes() -> int:
