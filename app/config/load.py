@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 
@@ -19,11 +19,10 @@ from app.config.checks import check_files, check_settings, warn_about
 from app.config.fields import SettingField, all_fields, secret_file_names
 from app.config.near_misses import unknown_names
 from app.config.problems import ConfigurationError, Problem
+from app.config.secret_files import read_secret_file
 from app.config.settings import ANNOUNCED_AND_NEEDED, Settings
 from app.config.values import Address
 from app.model.secret_text import SecretText
-
-_MAX_SECRET_BYTES: Final = 1024 * 1024
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -142,26 +141,6 @@ def _read_secret_files(given: Mapping[str, str], values: dict[str, dict[str, Any
             yield Problem(file_name, str(error), given[file_name])
         except ConfigurationError as error:
             yield from error.problems
-
-
-def read_secret_file(path: Path) -> str:
-    """The secret that a file holds: its text without surrounding white space.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It is empty, too large or not UTF-8; the message says which.
-    """
-    with path.open("rb") as file:
-        content = file.read(_MAX_SECRET_BYTES + 1)
-    if len(content) > _MAX_SECRET_BYTES:
-        raise ValueError("holds more than 1 MiB")
-    try:
-        text = content.decode("utf-8").strip()
-    except UnicodeDecodeError:
-        raise ValueError("is not UTF-8 text") from None
-    if not text:
-        raise ValueError("is empty")
-    return text
 
 
 def _derive(values: dict[str, dict[str, Any]]) -> None:

@@ -1,0 +1,42 @@
+"""What the settings of one client must be towards each other."""
+
+from collections.abc import Collection, Iterator
+
+from app.model.clients import Client, ClientAuthMethod
+
+_SECRET_METHODS = (ClientAuthMethod.CLIENT_SECRET_BASIC, ClientAuthMethod.CLIENT_SECRET_POST)
+
+
+def check_client(client: Client, given: Collection[str]) -> Iterator[tuple[str, str]]:
+    """What contradicts itself: the field to be blamed, and why. ``given`` names the fields that the file has."""
+    method = client.auth_method
+    if method in _SECRET_METHODS:
+        if not client.secrets:
+            yield "secrets", f"auth_method {method} needs at least one secret"
+        if "jwks" in given:
+            yield "jwks", f"jwks has no effect with auth_method {method}"
+    elif "secrets" in given:
+        yield "secrets", f"secrets have no effect with auth_method {method}"
+    if method is ClientAuthMethod.PRIVATE_KEY_JWT and not client.jwks:
+        yield "jwks", "auth_method private_key_jwt needs jwks with at least one key"
+    if method is ClientAuthMethod.NONE:
+        yield from _public(client, given)
+    if not client.grants:
+        yield "grants", "grants must not be empty"
+    if client.refresh_token_enabled and "refresh_token" not in client.grants:
+        yield "refresh_token", "refresh_token: enabled needs refresh_token among the grants"
+    surplus = [scope for scope in client.default_scopes or () if scope not in client.scopes]
+    if surplus:
+        yield "default_scopes", "default_scopes must all be among the scopes"
+
+
+def _public(client: Client, given: Collection[str]) -> Iterator[tuple[str, str]]:
+    """A public client proves nothing (RFC 6749 section 2.1), so it gets nothing that rests on proof."""
+    if "client_credentials" in client.grants:
+        # RFC 6749 section 4.4: "MUST only be used by confidential clients".
+        yield "grants", "auth_method none cannot have the grant client_credentials"
+    if "introspect" in given:
+        # RFC 7662 section 2.1: the endpoint requires some form of authorization.
+        yield "introspect", "auth_method none cannot introspect"
+    if "jwks" in given:
+        yield "jwks", "jwks has no effect with auth_method none"
