@@ -76,7 +76,7 @@ class Watcher:
     def __init__(
         self,
         path: Path | Callable[[], Sequence[Path]],
-        on_change: Callable[[], Awaitable[None]],
+        on_change: Callable[[], Awaitable[object]],
         interval_seconds: float = 1.0,
         *,
         logger: logging.Logger | None = None,

@@ -39,9 +39,8 @@ def parse_client_credentials(
             )
         else:
             if len(secret) < SHORTEST_SAFE:
-                warnings.append(
-                    f"{_NAME}: the secret of entry {number} has fewer than {SHORTEST_SAFE} characters and can be guessed"
-                )
+                short = f"has fewer than {SHORTEST_SAFE} characters and can be guessed"
+                warnings.append(f"{_NAME}: the secret of entry {number} {short}")
             clients[client_id] = Client(
                 id=client_id,
                 secrets=(ClientSecret(sha256=sha256_secret(secret)),),

@@ -5,7 +5,6 @@ Rules:
 - The registry is replaced as a whole: a request sees the old clients or the new ones, never a mixture.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -38,6 +37,7 @@ class ClientRegistry:
 
     def __init__(self, clients: Iterable[Client] = ()) -> None:
         self._by_id: Mapping[str, Client] = MappingProxyType({})
+        self._clients: tuple[Client, ...] = ()
         self.replace(clients)
 
     def get(self, client_id: str) -> Client | None:
@@ -45,13 +45,15 @@ class ClientRegistry:
 
     @property
     def clients(self) -> tuple[Client, ...]:
-        return tuple(self._by_id.values())
+        """All of them; the same tuple until they are replaced."""
+        return self._clients
 
     def replace(self, clients: Iterable[Client]) -> ClientChanges:
         """Put other clients in the place of all, and tell the difference."""
         before = self._by_id
         after = {client.id: client for client in clients}
         self._by_id = after
+        self._clients = tuple(after.values())
         return ClientChanges(
             added=tuple(sorted(after.keys() - before.keys())),
             changed=tuple(sorted(key for key in after.keys() & before.keys() if after[key] != before[key])),
@@ -131,10 +133,10 @@ def clients_files(path: Path) -> tuple[list[Path], list[Problem]]:
     if not path.is_dir():
         return [path], []
     try:
-        names = sorted(os.listdir(path))
+        entries = sorted(path.iterdir())
     except OSError as error:
         return [], [Problem(str(path), f"cannot be read ({error.strerror})")]
-    files = [path / name for name in names if name.endswith(SUFFIXES) and not name.startswith(".")]
+    files = [entry for entry in entries if entry.suffix in SUFFIXES and not entry.name.startswith(".")]
     if not files:
         # A wrong or missing mount must not end every client.
         return [], [Problem(str(path), f"holds no clients file (none ends in {', '.join(SUFFIXES)})")]

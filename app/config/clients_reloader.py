@@ -48,6 +48,7 @@ class ClientsReloader:
         self._logger = logger if logger is not None else logging.getLogger(__name__)
         # Before the first load, so that no change falls between the two.
         self._watcher = Watcher(lambda: self._source.files, self.reload, interval_seconds, logger=self._logger)
+        self._warned: tuple[str, ...] = ()
         self._task: asyncio.Task[None] | None = None
 
     def load(self) -> LoadedClients:
@@ -58,8 +59,7 @@ class ClientsReloader:
         """
         loaded = self._source.load(self._unix_now())
         self._registry.replace(loaded.clients)
-        for warning in loaded.warnings:
-            self._logger.warning("%s", warning)
+        self._warn(loaded.warnings)
         return loaded
 
     async def start(self) -> None:
@@ -81,15 +81,14 @@ class ClientsReloader:
         except ConfigurationError as error:
             self._on_failure()
             for problem in error.problems:
-                self._logger.error("clients not reloaded: %s", problem)
+                self._logger.error("clients not reloaded: %s", problem)  # noqa: TRY400 - its traceback says nothing
             return None
         except Exception:
             self._on_failure()
             self._logger.exception("clients not reloaded")
             return None
         changes = self._registry.replace(loaded.clients)
-        for warning in loaded.warnings:
-            self._logger.warning("%s", warning)
+        self._warn(loaded.warnings)
         if changes:
             self._logger.info(
                 "clients reloaded: added %s, changed %s, removed %s",
@@ -98,6 +97,13 @@ class ClientsReloader:
                 _listed(changes.removed),
             )
         return changes
+
+    def _warn(self, warnings: tuple[str, ...]) -> None:
+        """Log what was not logged at the load before."""
+        for warning in warnings:
+            if warning not in self._warned:
+                self._logger.warning("%s", warning)
+        self._warned = warnings
 
 
 def _listed(ids: tuple[str, ...]) -> str:
