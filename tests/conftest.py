@@ -4,11 +4,13 @@ import secrets
 import shutil
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from tests.programs.node import NPM_INSTALLED, run_node_script
 from tests.programs.ports import free_port
 from tests.programs.redis_process import RedisProcess
 from tools.programs import PROGRAMS, install_command
@@ -38,6 +40,16 @@ def require_program() -> RequireProgram:
 def unused_port() -> Callable[[], int]:
     """``unused_port()``: a port of 127.0.0.1 that was free a moment ago."""
     return free_port
+
+
+@pytest.fixture(scope="session")
+def run_node() -> Callable[..., str]:
+    """``run_node(script, *arguments, environment=, seconds=)``: what a script of ``tests/clients/npm`` prints."""
+    node = _require_program("node")
+    if not NPM_INSTALLED.exists():
+        _require_program("npm")
+        pytest.skip("the npm client libraries are not installed; to install them: make client-libraries")
+    return partial(run_node_script, node)
 
 
 @pytest.fixture
