@@ -72,10 +72,14 @@ class TokenStore(Protocol):
 
     kind: str
     """``memory`` or ``redis``: the bounded label of the store's metrics."""
-    degraded: bool
-    """Whether memory stands in for a Redis that is away."""
-    reached: bool
-    """Whether the store has been reached once; a later loss does not change it."""
+
+    @property
+    def degraded(self) -> bool:
+        """Whether memory stands in for a Redis that is away."""
+
+    @property
+    def reached(self) -> bool:
+        """Whether the store has been reached once; a later loss does not change it."""
 
     async def open(self) -> None:
         """Start what the store runs in the background. Raises StoreUnavailable if it cannot be reached."""

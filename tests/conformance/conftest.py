@@ -1,36 +1,53 @@
 """What the conformance suite runs against: every backend of :class:`~app.storage.interface.TokenStore`."""
 
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
 
+from app.clock import stopwatch
+from app.randomness import random_bytes
 from app.storage.interface import TokenStore
 from app.storage.memory import MemoryStore
+from app.storage.redis.node import Limits
+from app.storage.redis.opening import redis_store
+from app.storage.redis.options import parse_redis_url
 from tests.conformance.backend import Backend, SteppingClock
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    return ("asyncio", {"use_uvloop": True})  # as the service runs
 
 
-@pytest.fixture(params=["memory"])
-async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
+@pytest.fixture(params=["memory", "redis", "redis-unbatched"])
+async def backend(request: pytest.FixtureRequest, redis_key_prefix: str) -> AsyncIterator[Backend]:
     clock = SteppingClock()
-    opened: dict[str, TokenStore] = {}
+    installations: dict[str, TokenStore] = {}
     async with AsyncExitStack() as stack:
 
         async def open_memory(prefix: str) -> TokenStore:
             # Memory has one replica: every further store of an installation is the same one.
-            if prefix not in opened:
-                opened[prefix] = MemoryStore(10_000, clock)
-                await opened[prefix].open()
-                stack.push_async_callback(opened[prefix].close)
-            return opened[prefix]
+            if prefix not in installations:
+                installations[prefix] = MemoryStore(10_000, clock)
+                await installations[prefix].open()
+                stack.push_async_callback(installations[prefix].close)
+            return installations[prefix]
 
-        yield Backend(clock, open_memory, f"test-{secrets.token_hex(4)}:")
+        async def open_redis(prefix: str) -> TokenStore:
+            replica = redis_store(
+                parse_redis_url(request.getfixturevalue("redis_url")),
+                prefix,
+                now=clock,
+                stopwatch=stopwatch,
+                random_bytes=random_bytes,
+                limits=Limits(batching=request.param == "redis"),
+            )
+            await replica.open()
+            stack.push_async_callback(replica.close)
+            return replica
+
+        yield Backend(clock, open_memory if request.param == "memory" else open_redis, redis_key_prefix)
 
 
 @pytest.fixture

@@ -1,0 +1,31 @@
+"""What a store tells its surroundings about its own work: the source of the ``store_*`` metrics."""
+
+from typing import Protocol
+
+
+class StoreObserver(Protocol):
+    """Receives measurements. Its methods are called inline and must be quick; they never raise."""
+
+    def operation(self, backend: str, operation: str, seconds: float) -> None:
+        """One store operation was answered, or failed, after so long."""
+
+    def error(self, backend: str, kind: str) -> None:
+        """A StoreError of this kind (:attr:`~app.storage.interface.StoreError.kind`) was raised."""
+
+    def batch(self, operations: int) -> None:
+        """So many operations left as one pipeline."""
+
+    def connections(self, backend: str, state: str, count: int) -> None:
+        """How many connections are in this state: ``connected`` or ``connecting``."""
+
+
+class Unobserved:
+    """Nobody measures."""
+
+    def operation(self, backend: str, operation: str, seconds: float) -> None: ...
+
+    def error(self, backend: str, kind: str) -> None: ...
+
+    def batch(self, operations: int) -> None: ...
+
+    def connections(self, backend: str, state: str, count: int) -> None: ...

@@ -1,0 +1,284 @@
+"""The token store in Redis.
+
+Rules:
+- Each method is one round trip, shared with whatever else is asked in the same tick of the event loop.
+- Methods suspend by awaiting plain futures only: an endpoint may take its first step outside of any task.
+- Redis' clock ends names, ours ends tokens: a record past its expiry is not found even where Redis still has it, and
+  lives in Redis are relative, so that the two clocks need not agree.
+- Marks outlive what they mark by MARK_SPARE_SECONDS.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenRef
+from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
+from app.storage.interface import CorruptRecord, Issuance, Rotation, StoreError, StoreUnavailable
+from app.storage.observer import StoreObserver
+from app.storage.redis import scripts
+from app.storage.redis.engine import Engine
+from app.storage.redis.errors import ScriptMissing
+from app.storage.redis.keyspace import ACCESS, REFRESH, Keyspace
+from app.storage.redis.live_counts import LiveCounts, alive
+
+MARK_SPARE_SECONDS = 120
+"""Marks are kept this much longer than asked, for replicas whose clocks run behind."""
+
+MEMBER_SPARE_SECONDS = 120
+"""Members of a family are forgotten this long after they ended, for replicas whose clocks run ahead."""
+
+COUNT_SECONDS = 1.0
+"""How often this replica adds what it has issued to the shared count."""
+
+_ROTATIONS = {
+    scripts.GONE: Rotation.GONE,
+    scripts.ALREADY_USED: Rotation.ALREADY_USED,
+    scripts.ROTATED: Rotation.ROTATED,
+}
+
+P = ParamSpec("P")
+Answer = TypeVar("Answer")
+_Method = Callable[Concatenate["RedisStore", P], Coroutine[Any, Any, Answer]]
+
+
+def _measured(method: _Method[P, Answer]) -> _Method[P, Answer]:
+    """Report how long a method took, and the errors it raised."""
+    operation = method.__name__
+
+    async def measured(self: "RedisStore", /, *args: P.args, **kwargs: P.kwargs) -> Answer:
+        started = self.stopwatch()
+        try:
+            return await method(self, *args, **kwargs)
+        except StoreError as error:
+            self.observer.error("redis", error.kind)
+            raise
+        finally:
+            self.observer.operation("redis", operation, self.stopwatch() - started)
+
+    measured.__doc__, measured.__name__ = method.__doc__, method.__name__
+    return measured
+
+
+class RedisStore:
+    """A :class:`~app.storage.interface.TokenStore` that all replicas share."""
+
+    kind = "redis"
+    degraded = False
+
+    def __init__(
+        self,
+        engine: Engine,
+        keyspace: Keyspace,
+        *,
+        now: Callable[[], float],
+        stopwatch: Callable[[], float],
+        observer: StoreObserver,
+    ) -> None:
+        """``now`` gives Unix seconds, ``stopwatch`` seconds for durations; :mod:`app.storage.redis.opening` wires."""
+        self.stopwatch = stopwatch
+        self.observer = observer
+        self._engine = engine
+        self._names = keyspace
+        self._now = now
+        self._counts = LiveCounts()
+        self._counting: asyncio.Task[None] | None = None
+        self._reached = False
+
+    @property
+    def reached(self) -> bool:
+        """Whether Redis has been reached once."""
+        self._reached = self._reached or self._engine.is_connected
+        return self._reached
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether Redis can be asked now."""
+        return self._engine.is_connected
+
+    async def open(self) -> None:
+        if self._counting is None:
+            self._counting = asyncio.create_task(self._count_regularly())
+        await self._engine.open()
+        self._reached = True
+
+    async def close(self) -> None:
+        if self._counting is not None:
+            self._counting.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._counting
+            self._counting = None
+        if self._engine.is_connected:
+            await self._flush_counts()
+        await self._engine.close()
+
+    @_measured
+    async def save(self, issuance: Issuance) -> None:
+        access = issuance.access
+        if issuance.refresh is None and (access is None or access[1].family is None):
+            if access is None:
+                return
+            ref, record = access
+            key = self._names.access(ref)
+            await self._engine.run(key, b"SET", key, encode_record(record), b"EX", self._life(record.expires_at))
+        else:
+            family = _family(issuance)
+            keys, arguments = self._new_tokens(issuance)
+            keys = [self._names.revoked_family(family), self._names.family_members(family), *keys]
+            if not await self._call(scripts.SAVE_FAMILY, keys, [self._forget_members_before(), *arguments]):
+                return
+        if access is not None:
+            self._counts.add(access[1])
+
+    @_measured
+    async def find_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
+        data = await self._engine.read(self._names.access(ref))
+        if data is None:
+            return None
+        record = decode_access_record(data)
+        return record if record.expires_at > self._now() else None
+
+    @_measured
+    async def find_refresh_token(self, ref: TokenRef) -> RefreshTokenRecord | None:
+        data = await self._engine.read(self._names.refresh(ref))
+        if data is None:
+            return None
+        record = decode_refresh_record(data)
+        return record if record.expires_at > self._now() else None
+
+    @_measured
+    async def rotate(self, presented: TokenRef, used: RefreshTokenRecord, issuance: Issuance) -> Rotation:
+        if used.expires_at <= self._now():
+            return Rotation.GONE
+        keys, arguments = self._new_tokens(issuance)
+        names = self._names
+        outcome = await self._call(
+            scripts.ROTATE,
+            [names.revoked_family(used.family), names.family_members(used.family), names.refresh(presented), *keys],
+            [self._forget_members_before(), encode_record(used), *arguments],
+        )
+        rotation = _ROTATIONS[outcome]
+        if rotation is Rotation.ROTATED and issuance.access is not None:
+            self._counts.add(issuance.access[1])
+        return rotation
+
+    @_measured
+    async def revoke_access_token(self, ref: TokenRef) -> None:
+        key = self._names.access(ref)
+        self._note_ended(await self._engine.run(key, b"GETDEL", key))
+
+    @_measured
+    async def revoke_family(self, family: str, until: int) -> None:
+        names = self._names
+        ended = await self._call(
+            scripts.REVOKE_FAMILY,
+            [names.revoked_family(family), names.family_members(family)],
+            [self._life(until) + MARK_SPARE_SECONDS, names.tagged(family[:4])],
+        )
+        for data in ended:
+            self._note_ended(data)
+
+    @_measured
+    async def revoke_jwt(self, ref: TokenRef, until: int) -> None:
+        await self._call(scripts.MARK, [self._names.revoked_jwt(ref)], [self._life(until) + MARK_SPARE_SECONDS])
+
+    @_measured
+    async def is_jwt_revoked(self, ref: TokenRef, family: str | None) -> bool:
+        by_itself = self._engine.read(self._names.revoked_jwt(ref))
+        if family is None:
+            return await by_itself is not None
+        by_family = self._engine.read(self._names.revoked_family(family))
+        # Both are awaited, whatever the first says: a failure that nobody looks at would be logged.
+        marks = [await _settled(by_itself), await _settled(by_family)]
+        for mark in marks:
+            if isinstance(mark, StoreError):
+                raise mark
+        return marks != [None, None]
+
+    @_measured
+    async def remember_once(self, digest: bytes, until: int) -> bool:
+        key = self._names.once(digest)
+        life = self._life(until) + MARK_SPARE_SECONDS
+        return await self._engine.run(key, b"SET", key, b"1", b"NX", b"EX", life) is not None
+
+    @_measured
+    async def count_live_tokens(self) -> int:
+        await self._flush_counts()
+        key = self._names.live_counts()
+        flat = await self._engine.run(key, b"HGETALL", key)
+        total, past = alive(dict(zip(flat[::2], flat[1::2], strict=True)), self._now())
+        if past:
+            await self._engine.run(key, b"HDEL", key, *past[:1000])
+        return total
+
+    def _life(self, until: int) -> int:
+        """Whole seconds from now, at least one: Redis takes no less."""
+        return max(1, math.ceil(until - self._now()))
+
+    def _forget_members_before(self) -> int:
+        return int(self._now()) - MEMBER_SPARE_SECONDS
+
+    def _new_tokens(self, issuance: Issuance) -> tuple[list[bytes], list[bytes | str | int]]:
+        """Keys and arguments of the new tokens, as the scripts take them."""
+        keys: list[bytes] = []
+        arguments: list[bytes | str | int] = []
+        if issuance.access is not None:
+            ref, access = issuance.access
+            keys.append(self._names.access(ref))
+            arguments += (encode_record(access), self._life(access.expires_at), ACCESS + ref.digest, access.expires_at)
+        if issuance.refresh is not None:
+            ref, refresh = issuance.refresh
+            keys.append(self._names.refresh(ref))
+            arguments += (
+                encode_record(refresh),
+                self._life(refresh.expires_at),
+                REFRESH + ref.digest,
+                refresh.expires_at,
+            )
+        return keys, arguments
+
+    async def _call(self, script: scripts.Script, keys: list[bytes], arguments: list[bytes | str | int]) -> Any:
+        try:
+            return await self._engine.run(keys[0], b"EVALSHA", script.digest, len(keys), *keys, *arguments)
+        except ScriptMissing:
+            return await self._engine.run(keys[0], b"EVAL", script.source, len(keys), *keys, *arguments)
+
+    def _note_ended(self, data: bytes | None) -> None:
+        if data is not None:
+            with suppress(StoreError):  # it is gone, whatever it was
+                self._counts.add(decode_access_record(data), -1)
+
+    async def _count_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(COUNT_SECONDS)
+            if self._engine.is_connected:
+                await self._flush_counts()
+
+    async def _flush_counts(self) -> None:
+        taken = self._counts.take(self._now())
+        if taken is None:
+            return
+        life, changes = taken
+        fields_and_numbers = [part for change in changes.items() for part in change]
+        try:
+            await self._call(scripts.COUNT, [self._names.live_counts()], [life, *fields_and_numbers])
+        except StoreError:
+            self._counts.put_back(changes)
+
+
+def _family(issuance: Issuance) -> str:
+    if issuance.refresh is not None:
+        return issuance.refresh[1].family
+    if issuance.access is not None and issuance.access[1].family is not None:
+        return issuance.access[1].family
+    raise CorruptRecord("an issuance of a family names none")
+
+
+async def _settled(answer: Awaitable[Any]) -> Any:
+    """What a future came to: its value or its error."""
+    try:
+        return await answer
+    except StoreUnavailable as error:
+        return error
