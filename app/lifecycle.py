@@ -4,13 +4,15 @@ import asyncio
 import gc
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
+from app import clock
 from app.composition.backends import key_keeper, open_store
 from app.composition.service import Service
-from app.config.clients import ClientsReloader, load_registry
+from app.config.clients import ClientRegistry, ClientsSource
+from app.config.clients_reloader import ClientsReloader
 from app.config.load import Loaded
 from app.config.settings import Settings
 from app.keys.errors import KeysError
@@ -50,7 +52,9 @@ def bind_sockets(settings: Settings, *, worker: int = 0, public: socket.socket |
         raise CannotStart(str(error)) from None
 
 
-async def run(loaded: Loaded, sockets: Sockets, *, on_ready: Callable[[], None] | None = None) -> None:
+async def run(
+    loaded: Loaded, environ: Mapping[str, str], sockets: Sockets, *, on_ready: Callable[[], None] | None = None
+) -> None:
     """Serve until a signal ends the process.
 
     Raises CannotStart, or ConfigurationError for clients that cannot be used.
@@ -59,8 +63,14 @@ async def run(loaded: Loaded, sockets: Sockets, *, on_ready: Callable[[], None] 
     for warning in loaded.warnings:
         logger.warning("%s", warning)
     metrics = Metrics()
-    registry = load_registry(settings)
-    reloader = ClientsReloader(registry, settings, on_failure=lambda: metrics.reload_failed("clients"))
+    registry = ClientRegistry()
+    reloader = ClientsReloader(
+        ClientsSource(settings, environ),
+        registry,
+        unix_now=clock.unix_now,
+        on_failure=lambda: metrics.reload_failed("clients"),
+    )
+    reloader.load()
     keeper = key_keeper(settings, registry, metrics)
     try:
         # Both may take a while (a new RSA key, a Redis that is slow to answer), and neither needs the other.

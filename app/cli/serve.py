@@ -9,13 +9,13 @@ from typing import NoReturn
 
 import click
 import uvloop
-from app.observability.logging import configure_logging
 
 from app.cli.demo import Demo, prepare_demo
 from app.cli.workers import Supervisor, check_workers, inherited
 from app.config.load import load_settings
 from app.config.problems import ConfigurationError
 from app.lifecycle import CannotStart, bind_sockets, run
+from app.observability.logging import configure_logging
 from app.web.serving import CannotListen
 
 USAGE_OR_CONFIGURATION = 2
@@ -56,7 +56,7 @@ def serve(workers: int, demo: bool) -> None:
         sockets = bind_sockets(settings, worker=worker, public=public)
         on_ready = functools.partial(prepared.announce, settings) if prepared else None
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run(loaded, sockets, on_ready=on_ready))
+            runner.run(run(loaded, environ, sockets, on_ready=on_ready))
     except ConfigurationError as error:
         _refuse(error)
     except (CannotStart, CannotListen) as error:
