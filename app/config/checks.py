@@ -1,7 +1,5 @@
 """What settings must be towards each other and towards the file system."""
 
-import base64
-import binascii
 import os
 from collections.abc import Collection, Iterable, Iterator
 from itertools import combinations
@@ -12,9 +10,10 @@ from urllib.parse import urlsplit
 from app.config.problems import Problem
 from app.config.settings import Settings
 from app.config.values import Address
+from app.keys.policy import RotationPolicy
+from app.keys.sealing import parse_keks
 from app.model.clients import AccessTokenFormat, Client
 
-_KEK_BYTES: Final = 32
 _EVERY_INTERFACE: Final = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -92,23 +91,23 @@ def _keys(settings: Settings, both_are_given: bool) -> Iterator[_Finding]:
         if settings.store.redis_url is None:
             sentence = "must be set where KEYS_SOURCE=redis:"
             yield _Finding(Problem("REDIS_URL", sentence), ("REDIS_URL_FILE",))
-    if keys.jwks_retain_seconds < settings.tokens.token_expiry_seconds:
-        problem = Problem(
-            "JWKS_RETAIN_SECONDS",
-            "is shorter than the life of a token: the token would outlive the key that proves it",
-            str(keys.jwks_retain_seconds),
-            f"at least TOKEN_EXPIRY_SECONDS, {settings.tokens.token_expiry_seconds}",
-        )
-        yield _Finding(problem, ("TOKEN_EXPIRY_SECONDS",))
-    lead = keys.jwks_max_age_seconds + keys.keys_propagation_seconds
-    if keys.jwks_rotation_seconds < lead:
-        problem = Problem(
-            "JWKS_ROTATION_SECONDS",
-            "is shorter than the time that a new key must be published before it signs",
-            str(keys.jwks_rotation_seconds),
-            f"at least JWKS_MAX_AGE_SECONDS + KEYS_PROPAGATION_SECONDS, {lead}",
-        )
-        yield _Finding(problem, ("JWKS_MAX_AGE_SECONDS", "KEYS_PROPAGATION_SECONDS"))
+    involved = (*(name.upper() for name in keys.__struct_fields__), "TOKEN_EXPIRY_SECONDS")
+    for sentence in rotation_policy(settings).problems(settings.tokens.token_expiry_seconds):
+        name, _, what = sentence.partition(" ")
+        yield _Finding(Problem(name.rstrip(":"), what), involved)
+
+
+def rotation_policy(settings: Settings) -> RotationPolicy:
+    """The settings of rotation, as the keys' own rules judge them."""
+    keys = settings.keys
+    return RotationPolicy(
+        algorithms=tuple(algorithm.value for algorithm in keys.keys_algorithms),
+        max_age_seconds=keys.jwks_max_age_seconds,
+        propagation_seconds=keys.keys_propagation_seconds,
+        skew_seconds=keys.key_clock_skew_seconds,
+        period_seconds=keys.jwks_rotation_seconds,
+        retain_seconds=keys.jwks_retain_seconds,
+    )
 
 
 def check_clients(settings: Settings, clients: Iterable[Client]) -> list[Problem]:
@@ -136,13 +135,11 @@ def check_files(settings: Settings, refused: Collection[str]) -> Iterable[Proble
             if isinstance(path, Path) and name != "KEYS_FILE" and name not in refused:
                 yield from _readable(name, path)
     kek = settings.keys.keys_kek_file
-    if kek is not None and "KEYS_KEK_FILE" not in refused and os.access(kek, os.R_OK) and kek.is_file():
+    if kek is not None and "KEYS_KEK_FILE" not in refused and kek.is_file() and os.access(kek, os.R_OK):
         try:
-            sealing_key = base64.b64decode(kek.read_bytes().strip(), validate=True)
-        except (OSError, binascii.Error):
-            sealing_key = b""
-        if len(sealing_key) != _KEK_BYTES:
-            yield Problem("KEYS_KEK_FILE", "does not hold 32 bytes in base64", str(kek))
+            parse_keks(kek.read_bytes())
+        except (OSError, ValueError) as error:
+            yield Problem("KEYS_KEK_FILE", str(error), str(kek), "32 bytes in base64, one key a line")
 
 
 def _readable(name: str, path: Path) -> Iterable[Problem]:

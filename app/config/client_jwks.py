@@ -28,8 +28,8 @@ def read_jwks(reader: YamlReader, node: Node, what: str) -> tuple[dict[str, Any]
         return ()
     keys = []
     kids: set[str] = set()
-    for item in reader.items(fields["keys"], f"keys of {what}") or ():
-        jwk = _read_key(reader, item, f"a key of {what}")
+    for index, item in enumerate(reader.items(fields["keys"], f"{what}.keys") or ()):
+        jwk = _read_key(reader, item, f"{what}.keys[{index}]")
         if jwk is None:
             continue
         kid = jwk.get("kid")
@@ -53,8 +53,8 @@ def _read_key(reader: YamlReader, node: Node, what: str) -> dict[str, Any] | Non
     jwk: dict[str, Any] = {}
     for name, value in fields.items():
         if name in ("key_ops", "x5c"):
-            jwk[name] = [text for _, text in reader.texts(value, f"{name} of {what}")]
-        elif (text := reader.text(value, f"{name} of {what}")) is not None:
+            jwk[name] = [text for _, text in reader.texts(value, f"{what}.{name}")]
+        elif (text := reader.text(value, f"{what}.{name}")) is not None:
             jwk[name] = text
         else:
             return None

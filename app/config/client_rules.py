@@ -24,7 +24,7 @@ def check_client(client: Client, given: Collection[str]) -> Iterator[tuple[str, 
     if not client.grants:
         yield "grants", "grants must not be empty"
     if client.refresh_token_enabled and "refresh_token" not in client.grants:
-        yield "refresh_token", "refresh_token: enabled needs refresh_token among the grants"
+        yield "refresh_token", "refresh_token.enabled needs refresh_token among the grants"
     surplus = [scope for scope in client.default_scopes or () if scope not in client.scopes]
     if surplus:
         yield "default_scopes", "default_scopes must all be among the scopes"

@@ -42,7 +42,8 @@ class SecretsReader:
         self.warnings: list[str] = []
 
     def secrets(self, node: Node, what: str) -> tuple[ClientSecret, ...]:
-        read = [self._secret(item, f"an item of {what}") for item in self._reader.items(node, what) or ()]
+        items = self._reader.items(node, what) or ()
+        read = [self._secret(item, f"{what}[{index}]") for index, item in enumerate(items)]
         return tuple(secret for secret in read if secret is not None)
 
     def _secret(self, node: Node, what: str) -> ClientSecret | None:
@@ -56,16 +57,16 @@ class SecretsReader:
         fields = reader.mapping(node, what, ("hash", "file", "env", "not_after"), repeat_keys=False)
         if fields is None:
             return None
-        not_after = self._instant(fields["not_after"], f"not_after of {what}") if "not_after" in fields else None
+        not_after = self._instant(fields["not_after"], f"{what}.not_after") if "not_after" in fields else None
         kinds = [kind for kind in ("hash", "file", "env") if kind in fields]
         if len(kinds) != 1:
             reader.report(node, f"{what} must have exactly one of hash, file and env")
             return None
-        value = reader.text(fields[kinds[0]], f"{kinds[0]} of {what}")
+        value = reader.text(fields[kinds[0]], f"{what}.{kinds[0]}")
         if value is None:
             return None
         if kinds[0] == "hash":
-            return self._hashed(fields["hash"], value, f"hash of {what}", not_after)
+            return self._hashed(fields["hash"], value, f"{what}.hash", not_after)
         clear = self._from_file(fields, value, what) if kinds[0] == "file" else self._from_env(fields, value, what)
         if clear is None:
             return None
@@ -94,7 +95,7 @@ class SecretsReader:
 
     def _from_file(self, fields: dict[str, Node], name: str, what: str) -> str | None:
         if "\0" in name:
-            self._reader.report(fields["file"], f"file of {what} contains a NUL")
+            self._reader.report(fields["file"], f"{what}.file contains a NUL")
             return None
         path = self._folder / name
         self.files.append(path)
@@ -104,7 +105,7 @@ class SecretsReader:
             problem = f"cannot be read ({os.strerror(error.errno or 0)})"
         except ValueError as error:
             problem = str(error)
-        self._reader.report(fields["file"], f"file of {what}: {path} {problem}")
+        self._reader.report(fields["file"], f"{what}.file: {path} {problem}")
         return None
 
     def _from_env(self, fields: dict[str, Node], name: str, what: str) -> str | None:
@@ -115,7 +116,7 @@ class SecretsReader:
         # What does not look like a variable's name may be the secret itself.
         if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name):
             problem = "names no environment variable"
-        self._reader.report(fields["env"], f"env of {what}: {problem}")
+        self._reader.report(fields["env"], f"{what}.env: {problem}")
         return None
 
     def _instant(self, node: Node, what: str) -> float | None:

@@ -113,21 +113,22 @@ def parse_clients(
         elif fields["clients"].tag != "seq":
             reader.report(fields["clients"], "clients must be a list")
         else:
-            for node in fields["clients"].items:
-                client = _ClientReader(reader, secrets, defaults).client(node)
+            for index, node in enumerate(fields["clients"].items):
+                client = _ClientReader(reader, secrets, defaults, f"clients[{index}]").client(node)
                 if client is not None:
                     clients.append((f"{file}:{node.line}", client))
-    return FileContent(tuple(clients), tuple(secrets.files), tuple(reader.problems), tuple(secrets.warnings))
+    problems = sorted(reader.problems, key=lambda problem: int(problem.where.rpartition(":")[2]))
+    return FileContent(tuple(clients), tuple(secrets.files), tuple(problems), tuple(secrets.warnings))
 
 
 class _ClientReader:
     """Reads one client."""
 
-    def __init__(self, reader: YamlReader, secrets: SecretsReader, defaults: ClientDefaults) -> None:
+    def __init__(self, reader: YamlReader, secrets: SecretsReader, defaults: ClientDefaults, name: str) -> None:
         self._reader = reader
         self._secrets = secrets
         self._defaults = defaults
-        self._name = "a client"
+        self._name = name
         self._fields: dict[str, Node] = {}
 
     def client(self, node: Node) -> Client | None:
@@ -180,13 +181,13 @@ class _ClientReader:
 
     def _id(self, node: Node) -> str | None:
         if "id" not in self._fields:
-            self._reader.report(node, "a client has no id")
+            self._reader.report(node, f"{self._name} has no id")
             return None
-        client_id = self._reader.text(self._fields["id"], "the id of a client")
+        client_id = self._reader.text(self._fields["id"], f"{self._name}: id")
         if client_id is None or CLIENT_ID.fullmatch(client_id):
             return client_id
         allowed = "1 to 200 printable ASCII characters, no space at either end (RFC 6749 appendix A.1)"
-        self._reader.report(self._fields["id"], "the id of a client is wrong", allowed)
+        self._reader.report(self._fields["id"], f"{self._name}: id is wrong", allowed)
         return None
 
     def _choice(self, field: str, choices: type[StrEnum]) -> StrEnum | None:
@@ -196,7 +197,7 @@ class _ClientReader:
         if "grants" not in self._fields:
             return None
         items = self._reader.texts(self._fields["grants"], self._of("grants"))
-        grants = [self._reader.choice(item, f"an item of {self._of('grants')}", Grant) for item, _ in items]
+        grants = [self._reader.choice(item, self._of("grants"), Grant) for item, _ in items]
         return frozenset(grant.value for grant in grants if grant is not None)
 
     def _scopes(self, field: str) -> tuple[str, ...] | None:
@@ -211,7 +212,7 @@ class _ClientReader:
         items = self._reader.texts(self._fields[field], self._of(field))
         for item, text in items:
             if not form.fullmatch(text):
-                self._reader.report(item, f"an item of {self._of(field)} is wrong", allowed)
+                self._reader.report(item, f"{self._of(field)} has an item that is wrong", allowed)
         return tuple(text for _, text in items)
 
     def _rate_limit(self) -> int | None:
@@ -230,10 +231,10 @@ class _ClientReader:
         what = self._of("access_token")
         values: dict[str, Any] = {}
         if "format" in fields:
-            values["access_token_format"] = self._reader.choice(fields["format"], f"{what}: format", AccessTokenFormat)
+            values["access_token_format"] = self._reader.choice(fields["format"], f"{what}.format", AccessTokenFormat)
         if "seconds" in fields:
             values["access_token_seconds"] = self._reader.whole_number(
-                fields["seconds"], f"{what}: seconds", 1, MAX_CLIENT_TOKEN_SECONDS
+                fields["seconds"], f"{what}.seconds", 1, MAX_CLIENT_TOKEN_SECONDS
             )
         return values
 
@@ -242,10 +243,10 @@ class _ClientReader:
         what = self._of("refresh_token")
         values: dict[str, Any] = {}
         if "enabled" in fields:
-            values["refresh_token_enabled"] = self._reader.truth(fields["enabled"], f"{what}: enabled")
+            values["refresh_token_enabled"] = self._reader.truth(fields["enabled"], f"{what}.enabled")
         if "seconds" in fields:
             values["refresh_token_seconds"] = self._reader.whole_number(
-                fields["seconds"], f"{what}: seconds", 1, MAX_REFRESH_TOKEN_SECONDS
+                fields["seconds"], f"{what}.seconds", 1, MAX_REFRESH_TOKEN_SECONDS
             )
         return values
 

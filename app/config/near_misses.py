@@ -14,6 +14,8 @@ _SLIPS: Final = 2
 """Insertions, deletions, replacements and swaps of neighbours that a misspelling may be away."""
 _SHORTEST: Final = 6
 """Shorter names are too near to everything."""
+_OF_OTHERS: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSL_KEY_FILE")
+"""Names that other programs gave a meaning."""
 
 
 def unknown_names(names: Iterable[str]) -> list[str]:
@@ -22,7 +24,7 @@ def unknown_names(names: Iterable[str]) -> list[str]:
     known = sorted(ours.union(ANNOUNCED, ANNOUNCED_AND_NEEDED))
     warnings = []
     for name in sorted(names):
-        if name in ours or name in ANNOUNCED_AND_NEEDED:
+        if name in ours or name in ANNOUNCED_AND_NEEDED or name in _OF_OTHERS:
             continue
         if name in ANNOUNCED:
             warnings.append(f"{name} is not available in this version and has no effect")

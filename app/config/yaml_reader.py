@@ -116,10 +116,10 @@ class YamlReader:
     def texts(self, node: Node, what: str) -> list[tuple[Node, str]]:
         """The items of a list of different texts."""
         read: dict[str, Node] = {}
-        for item in self.items(node, what) or ():
-            text = self.text(item, f"an item of {what}")
+        for index, item in enumerate(self.items(node, what) or ()):
+            text = self.text(item, f"{what}[{index}]")
             if text is not None and text in read:
-                self.report(item, f"{what} has an item twice")
+                self.report(item, f"{what}[{index}] is there already")
             elif text is not None:
                 read[text] = item
         return [(item, text) for text, item in read.items()]
