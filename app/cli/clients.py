@@ -16,9 +16,10 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 from app import clock
 from app.cli.client_table import as_rows, as_table
 from app.cli.configuration import UnusableConfiguration, load_or_stop, show_warnings
+from app.config.client_entry import ClientDefaults
 from app.config.client_secrets import SHORTEST_SAFE
 from app.config.clients import ClientsSource, LoadedClients
-from app.config.clients_file import ClientDefaults, parse_clients
+from app.config.clients_file import parse_clients
 from app.config.generated_secrets import looks_generated, new_client_id, new_secret, sha256_entry
 from app.config.load import Loaded
 from app.config.problems import ConfigurationError

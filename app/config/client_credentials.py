@@ -5,8 +5,8 @@ Rules: an entry is never repeated in a message, not even its id: without its col
 
 from typing import Final
 
+from app.config.client_entry import CLIENT_ID, ClientDefaults
 from app.config.client_secrets import SHORTEST_SAFE
-from app.config.clients_file import CLIENT_ID, ClientDefaults
 from app.config.problems import Problem
 from app.model.clients import Client, ClientSecret
 from app.model.secret_text import SecretText

@@ -13,7 +13,8 @@ import msgspec
 
 from app.config.checks import check_clients
 from app.config.client_credentials import parse_client_credentials
-from app.config.clients_file import SUFFIXES, ClientDefaults, read_clients_file
+from app.config.client_entry import ClientDefaults
+from app.config.clients_file import SUFFIXES, read_clients_file
 from app.config.problems import ConfigurationError, Problem
 from app.config.secret_files import read_secret_file
 from app.config.settings import Settings
