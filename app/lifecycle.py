@@ -83,9 +83,12 @@ async def run(
     # What lives now lives as long as the process; collections need not look at it again.
     gc.collect()
     gc.freeze()
-    logger.info("listening on %s", settings.listeners.bind_addr)
-    if on_ready is not None:
-        asyncio.get_running_loop().call_soon(on_ready)
+
+    def on_listening() -> None:
+        logger.info("listening on %s", settings.listeners.bind_addr)
+        if on_ready is not None:
+            on_ready()
+
     keep_alive = settings.process.keep_alive_seconds
     try:
         await serve(
@@ -96,6 +99,7 @@ async def run(
             ],
             service.draining,
             settings.process.drain_seconds,
+            on_listening,
         )
     finally:
         await reloader.stop()

@@ -8,19 +8,25 @@ from app import clock, randomness
 from app.config.clients import ClientRegistry
 from app.config.keys import KeysRotation
 from app.config.problems import ConfigurationError, Problem
+from app.config.secret_files import read_secret_file
 from app.config.settings import Settings
+from app.config.store import StoreFallback, StoreSettings
+from app.keys.errors import KeyUsageError
 from app.keys.keeper import KeyKeeper
-from app.keys.memory import MemorySource
 from app.keys.policy import RotationPolicy
-from app.observability.metrics import Metrics
-from app.storage.interface import TokenStore
+from app.keys.sealing import KeyEncryption, parse_keks
+from app.keys.sources import RedisAddress, source_from_uri
+from app.observability.metrics import Metrics, StoreMetrics
+from app.storage.interface import StoreUnavailable, TokenStore
 from app.storage.memory import MemoryStore
+from app.storage.redis.opening import redis_store
+from app.storage.redis.options import Credentials, TlsFiles, parse_redis_url
+from app.storage.redis.store import RedisStore
 
 logger = logging.getLogger("app.service")
 
-
 def key_keeper(settings: Settings, registry: ClientRegistry, metrics: Metrics) -> KeyKeeper:
-    """The keeper of the configured key ring. Raises ConfigurationError for lives that do not fit together."""
+    """The keeper of the configured key ring. Raises ConfigurationError."""
     keys = settings.keys
     policy = RotationPolicy(
         algorithms=tuple(algorithm.value for algorithm in keys.keys_algorithms),
@@ -30,14 +36,19 @@ def key_keeper(settings: Settings, registry: ClientRegistry, metrics: Metrics) -
         period_seconds=keys.jwks_rotation_seconds,
         retain_seconds=keys.jwks_retain_seconds,
     )
-    lives = [client.access_token_seconds for client in registry.clients]
-    problems = policy.problems(max(lives, default=0))
+    longest = max((client.access_token_seconds for client in registry.clients), default=0)
+    problems = [Problem("signing keys", sentence) for sentence in policy.problems(longest)]
     if problems:
-        raise ConfigurationError(Problem("signing keys", sentence) for sentence in problems)
+        raise ConfigurationError(problems)
+    try:
+        source = source_from_uri(keys.keys_source, redis=redis_address(settings.store))
+        kek = None if keys.keys_kek_file is None else read_kek(keys.keys_kek_file)
+    except (KeyUsageError, OSError, ValueError) as error:
+        raise ConfigurationError([Problem("KEYS_SOURCE", str(error))]) from None
     return KeyKeeper(
-        MemorySource(),
+        source,
         policy,
-        kek=None,
+        kek=kek,
         rotates=keys.keys_rotation is KeysRotation.AUTO,
         clock=clock.unix_now,
         random_bytes=randomness.random_bytes,
@@ -45,11 +56,87 @@ def key_keeper(settings: Settings, registry: ClientRegistry, metrics: Metrics) -
     )
 
 
+def read_kek(path: Path) -> KeyEncryption:
+    """The key-encryption keys of a file. Raises OSError or ValueError."""
+    return KeyEncryption(parse_keks(path.read_bytes()), randomness.random_bytes)
+
+
+def redis_address(store: StoreSettings) -> RedisAddress | None:
+    """How the ``redis:`` key source reaches Redis; None without ``REDIS_URL``."""
+    if store.redis_url is None:
+        return None
+    read = credentials_reader(store)
+    return RedisAddress(
+        url=store.redis_url.reveal(),
+        key_prefix=store.redis_key_prefix,
+        credentials=None if read is None else lambda: (read().username, read().password),
+        ca_file=store.redis_ca_file,
+        cert_file=store.redis_cert_file,
+        key_file=store.redis_key_file,
+    )
+
+
 async def open_store(settings: Settings, metrics: Metrics) -> TokenStore:
-    """The configured store, open."""
-    store = MemoryStore(settings.store.memory_store_max_tokens, clock.unix_now)
-    await store.open()
-    return store
+    """The configured store, open; or, where Redis is away, what ``STORE_FALLBACK`` says.
+
+    With ``fail`` the store is returned unopened and tried again in the background: it is not ready until it is reached.
+    """
+    store = settings.store
+    if store.redis_url is None:
+        memory = MemoryStore(store.memory_store_max_tokens, clock.unix_now)
+        await memory.open()
+        return memory
+    redis = make_redis_store(store, metrics)
+    try:
+        await redis.open()
+    except StoreUnavailable as error:
+        if store.store_fallback is StoreFallback.MEMORY:
+            await redis.close()
+            logger.warning(
+                "Redis is unreachable (%s): tokens are kept in the memory of this process alone, and unknown ones are "
+                "answered with 503; restart when Redis is back",
+                error,
+            )
+            fallback = MemoryStore(store.memory_store_max_tokens, clock.unix_now)
+            await fallback.open()
+            return fallback
+        # It goes on trying by itself; the service is not ready until it succeeds.
+        logger.error("Redis is unreachable (%s): not ready, trying again", error)  # noqa: TRY400 - expected
+    return redis
+
+
+def make_redis_store(store: StoreSettings, metrics: Metrics) -> RedisStore:
+    """The Redis store, not open yet. Raises ConfigurationError."""
+    assert store.redis_url is not None  # noqa: S101 - narrows the type; callers have asked
+    try:
+        return redis_store(
+            parse_redis_url(store.redis_url.reveal()),
+            store.redis_key_prefix,
+            now=clock.unix_now,
+            stopwatch=clock.stopwatch,
+            random_bytes=randomness.random_bytes,
+            credentials=credentials_reader(store),
+            tls=TlsFiles(store.redis_ca_file, store.redis_cert_file, store.redis_key_file),
+            observer=StoreMetrics(metrics),
+        )
+    except ValueError as error:
+        raise ConfigurationError([Problem("REDIS_URL", str(error))]) from None
+
+
+def credentials_reader(store: StoreSettings) -> Callable[[], Credentials] | None:
+    """Reads the credentials at every connection, so that changed files count; None where no setting has them."""
+    if store.redis_username is None and store.redis_password is None:
+        return None
+
+    def read() -> Credentials:
+        username, password = store.redis_username, store.redis_password
+        if store.redis_username_file is not None:
+            username = read_secret_file(store.redis_username_file)
+        if store.redis_password_file is not None:
+            return Credentials(username, read_secret_file(store.redis_password_file))
+        return Credentials(username, None if password is None else password.reveal())
+
+    return read
 
 
 def operator_token_reader(path: Path | None) -> Callable[[], str | None]:
@@ -59,9 +146,9 @@ def operator_token_reader(path: Path | None) -> Callable[[], str | None]:
         if path is None:
             return None
         try:
-            return path.read_text().strip() or None
-        except OSError as error:
-            logger.exception("ADMIN_TOKEN_FILE cannot be read: %s", error.strerror)
+            return read_secret_file(path)
+        except (OSError, ValueError) as error:
+            logger.error("ADMIN_TOKEN_FILE cannot be used: %s", error)  # noqa: TRY400 - its traceback says nothing
             return None
 
     return read

@@ -167,3 +167,31 @@ class Metrics:
     def reload_failed(self, source: str) -> None:
         """A reload was refused: ``clients`` or ``keys``."""
         self._reload_failures[source].inc()
+
+
+class StoreMetrics:
+    """A :class:`~app.storage.observer.StoreObserver` that makes the ``store_*`` metrics."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._operations: dict[tuple[str, str], Histogram] = {}
+
+    def operation(self, backend: str, operation: str, seconds: float) -> None:
+        """One operation ended."""
+        child = self._operations.get((backend, operation))
+        if child is None:
+            child = self._metrics.store_operation_seconds.labels(backend, operation)
+            self._operations[backend, operation] = child
+        child.observe(seconds)
+
+    def error(self, backend: str, kind: str) -> None:
+        """One operation failed."""
+        self._metrics.store_errors.labels(backend, kind).inc()
+
+    def batch(self, operations: int) -> None:
+        """So many operations left together."""
+        self._metrics.store_batch_size.observe(operations)
+
+    def connections(self, backend: str, state: str, count: int) -> None:
+        """So many connections are in a state."""
+        self._metrics.store_connections.labels(backend, state).set(count)

@@ -11,7 +11,7 @@ import errno
 import logging
 import signal
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import msgspec
 import uvicorn
@@ -23,6 +23,9 @@ logger = logging.getLogger("app.serving")
 BACKLOG = 2048
 FINISH_SECONDS = 30
 """How long requests in flight may take to finish once the listeners are closed."""
+
+_STARTING_SECONDS = 0.005
+"""uvicorn tells that it listens by a flag only."""
 
 
 class CannotListen(Exception):
@@ -73,8 +76,13 @@ def bind(name: str, host: str, port: int) -> socket.socket:
     return bound
 
 
-async def serve(listeners: Sequence[Listener], draining: Draining, drain_seconds: float) -> None:
-    """Serve until a signal ends it, then drain and return.
+async def serve(
+    listeners: Sequence[Listener],
+    draining: Draining,
+    drain_seconds: float,
+    on_listening: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until a signal ends it, then drain and return. ``on_listening`` is called once all listeners are open.
 
     The last listener in the sequence stays open longest: give the one that probes use last.
     """
@@ -84,6 +92,9 @@ async def serve(listeners: Sequence[Listener], draining: Draining, drain_seconds
         for server, listener in zip(servers, listeners, strict=True)
     ]
     try:
+        while not all(server.started or task.done() for server, task in zip(servers, running, strict=True)):
+            await asyncio.sleep(_STARTING_SECONDS)  # noqa: ASYNC110 - there is no event to wait for
+        on_listening()
         await _until_told_to_stop(draining, drain_seconds)
     finally:
         for server, task in zip(servers, running, strict=True):
