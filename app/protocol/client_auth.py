@@ -59,8 +59,8 @@ Credentials = SecretCredentials | AssertionCredentials | PublicCredentials
 def read_credentials(authorization: bytes | None, parameters: Parameters) -> Credentials:
     """Find the one authentication method of a request.
 
-    Raises ProtocolError: ``invalid_request`` for none, several or contradicting ones, ``invalid_client`` for a header
-    that cannot be read.
+    Raises ProtocolError: ``invalid_request`` for several or contradicting ones, ``invalid_client`` for none and for a
+    header that cannot be read.
     """
     body_id = parameters.get("client_id")
     body_secret = parameters.get("client_secret")

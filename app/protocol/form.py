@@ -79,6 +79,8 @@ def parse_body(content_type: bytes | None, body: bytes, *, allow_json: bool = Fa
 
 def parse_form(body: bytes) -> Parameters:
     """Parse ``application/x-www-form-urlencoded`` (RFC 6749 appendix B). Raises ProtocolError."""
+    if b"\0" in body or b"%00" in body:
+        raise _contains_nul()
     try:
         if b"%" in body or b"+" in body:
             if _BROKEN_ESCAPE.search(body):
@@ -107,12 +109,18 @@ def parse_json(body: bytes) -> Parameters:
         raise invalid_request("the body is not valid JSON", reason="malformed_json") from None
     if not isinstance(members, _JsonObject):
         raise invalid_request("the body must be a JSON object", reason="malformed_json")
-    pairs: list[tuple[str, str]] = []
+    if len(members.pairs) > _MAX_PARAMETERS:
+        raise invalid_request("the body has too many parameters", reason="malformed_json")
     for name, value in members.pairs:
         if not isinstance(value, str):
             raise invalid_request("every member of the JSON object must be a string", reason="malformed_json")
-        pairs.append((name, value))
-    return _collect(pairs)
+        if "\0" in name or "\0" in value:
+            raise _contains_nul()
+        try:
+            (name + value).encode()
+        except UnicodeEncodeError:  # "\ud800": JSON can write half a surrogate pair, which no UTF-8 stands for
+            raise invalid_request("the body is not valid Unicode", reason="malformed_json") from None
+    return _collect(members.pairs)
 
 
 class _JsonObject:
@@ -132,10 +140,12 @@ def _collect(pairs: list[tuple[str, str]]) -> Parameters:
         seen.add(name)
         if not value:
             continue
-        if "\0" in value:
-            raise invalid_request("a parameter contains a NUL", reason="malformed_form")
         if name in _REPEATABLE:
             resources.append(value)
         else:
             single[name] = value
     return Parameters(single, resources)
+
+
+def _contains_nul() -> ProtocolError:
+    return invalid_request("the body contains a NUL", reason="malformed_form")
