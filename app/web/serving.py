@@ -92,8 +92,8 @@ async def serve(
         for server, listener in zip(servers, listeners, strict=True)
     ]
     try:
-        while not all(server.started or task.done() for server, task in zip(servers, running, strict=True)):
-            await asyncio.sleep(_STARTING_SECONDS)  # noqa: ASYNC110 - there is no event to wait for
+        while not all(s.started or task.done() for s, task in zip(servers, running, strict=True)):  # noqa: ASYNC110
+            await asyncio.sleep(_STARTING_SECONDS)
         on_listening()
         await _until_told_to_stop(draining, drain_seconds)
     finally:
