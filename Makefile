@@ -84,6 +84,15 @@ format: $(DEVELOPMENT) ## format the code and repair what the linter can repair
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format .
 
+.PHONY: docs
+docs: $(RUNTIME) ## write the pages that are generated from the code (configuration, clients, the README's table)
+	@$(BIN)/auth-service config docs
+
+.PHONY: bench
+bench: $(DEVELOPMENT) ## measure the service against a bare server and print the table (a few minutes; both cores)
+	@$(BIN)/python tools/programs.py install wrk
+	@$(BIN)/python -m tests.benchmarks
+
 # ------------------------------------------------------------------------------------------------- releases
 
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -108,7 +117,7 @@ sbom: $(DEVELOPMENT) ## dist/auth-service.cdx.json: what the service is made of 
 .PHONY: image
 image: ## build the container image (IMAGE=name:tag) with docker, podman or buildah
 	@for builder in docker podman buildah; do \
-	    command -v $$builder >/dev/null && exec $$builder build -t $(IMAGE) .; \
+	    command -v $$builder >/dev/null && exec $$builder build --build-arg VERSION=$(VERSION) -t $(IMAGE) .; \
 	done; echo "none of docker, podman and buildah is on the PATH" >&2; exit 1
 
 .PHONY: clean

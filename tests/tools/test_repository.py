@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from app import __version__
+
 ROOT = Path(__file__).parents[2]
 MAX_BYTES = 1024 * 1024
 
@@ -87,3 +89,8 @@ def test_every_make_target_that_helps_people_is_explained() -> None:
     helped = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in ("install", "serve", "test", "check", "lock", "sbom", "help"):
         assert re.search(rf"^  make {target} +\S", helped, re.MULTILINE), target
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert re.findall(r"^ARG VERSION=(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE) == [__version__]
+    assert re.search(rf"^## \[{re.escape(__version__)}\] - ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
