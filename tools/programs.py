@@ -32,6 +32,7 @@ PROGRAMS: dict[str, Program] = {
     "redis-cli": Program("redis-tools", "looking into a test's Redis"),
     "node": Program("nodejs", "client libraries of the npm world are run against the service"),
     "npm": Program("npm", "installs those client libraries"),
+    "git": Program("git", "what is committed is checked"),
     "wrk": Program("wrk", "the load of the benchmark"),
 }
 

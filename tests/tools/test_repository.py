@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,8 +32,10 @@ FORBIDDEN = {
 
 
 @pytest.fixture(scope="module")
-def committed_files() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+def committed_files(require_program: Callable[[str], str]) -> list[Path]:
+    # The folder may belong to another user than the one who runs the tests.
+    command = [require_program("git"), "-c", f"safe.directory={ROOT}", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
     files = [ROOT / name.decode() for name in listed.split(b"\0") if name]
     assert ROOT / "pyproject.toml" in files
     # What is about to be removed is still listed.
