@@ -27,7 +27,9 @@ SHORTEST_SAFE: Final = 16
 """A secret of fewer characters is warned about: it can be guessed."""
 _MAX_ARGON2_KIB: Final = 1024 * 1024
 _MAX_ARGON2_ITERATIONS: Final = 100
-_HASH_FORMS: Final = "sha256:<base64url of the digest> or $argon2id$…, as made by `auth-service clients hash`"
+_HASH_FORMS: Final = (
+    "sha256:<base64url of the digest> or $argon2id$…, in quotes, as made by `auth-service clients hash`"
+)
 
 
 class SecretsReader:
@@ -105,7 +107,7 @@ class SecretsReader:
             problem = f"cannot be read ({os.strerror(error.errno or 0)})"
         except ValueError as error:
             problem = str(error)
-        self._reader.report(fields["file"], f"{what}.file: {path} {problem}")
+        self._reader.report(fields["file"], f"{what}.file {problem}")
         return None
 
     def _from_env(self, fields: dict[str, Node], name: str, what: str) -> str | None:

@@ -46,8 +46,9 @@ the clients that work are kept, every mistake is logged with its line, and
 | `auth_method` | `client_secret_basic` | `client_secret_basic`, `client_secret_post`, `private_key_jwt` or `none`; \
 no other method is accepted from the client |
 | `secrets` | | for the two secret methods, all of them valid at once. Each has one of `hash` \
-(`sha256:<base64url>` or `$argon2id$…`, made by `auth-service clients new` and `hash`), `file` (a path, relative to \
-the clients file; watched) and `env` (the name of a variable), and may have `not_after`, from which it is refused |
+(`sha256:<base64url>` or `$argon2id$…`, in quotes, made by `auth-service clients new` and `hash`), `file` (a path, \
+relative to the clients file; watched) and `env` (the name of a variable), and may have `not_after`, from which it is \
+refused |
 | `jwks` | | for `private_key_jwt`: a JWK set of public keys; with several, each needs a `kid` |
 | `grants` | `[client_credentials]` | of `client_credentials` and `refresh_token` |
 | `scopes` | `[]` | what the client may ask for |
