@@ -1,0 +1,125 @@
+"""Fixtures for tests over HTTP: the running service, once for each way in which it can carry requests.
+
+Rules:
+- Tests share one service a mode. What they leave behind (tokens, counters) must not matter to others; who needs other
+  settings or changes clients starts a service of their own.
+- Whatever a service was asked, its log never holds a secret, a token or an assertion, nor a traceback. That is
+  checked of every service when it is stopped.
+"""
+
+import base64
+import secrets
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.programs.service_calls import ServiceCalls
+from tests.programs.service_clients import CANARY, EVERY_CLIENT, write_clients
+from tests.programs.service_process import ServiceProcess
+
+FAST_PATHS = ("asgi", "off")
+"""Every mode that the service can be served in: each test over HTTP runs in each."""
+
+ALLOWED_ORIGIN = "https://app.example.com"
+StartService = Callable[..., ServiceProcess]
+ServiceOfMode = Callable[[str], ServiceCalls]
+
+
+@pytest.fixture(scope="session", params=FAST_PATHS)
+def fast_path(request: pytest.FixtureRequest) -> str:
+    """``FAST_PATH`` of the services that the test meets."""
+    mode: str = request.param
+    return mode
+
+
+@pytest.fixture(scope="session")
+def service_of_mode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceOfMode]:
+    """``service_of_mode(fast_path)``: the session's service of that mode, with every client of the tests."""
+    running: dict[str, ServiceCalls] = {}
+
+    def of_mode(mode: str) -> ServiceCalls:
+        if mode not in running:
+            folder = tmp_path_factory.mktemp(f"service-{mode}")
+            admin_token = f"{CANARY}-admin-{secrets.token_hex(16)}"
+            (folder / "admin-token").write_text(admin_token)
+            settings = {
+                "FAST_PATH": mode,
+                "CLIENTS_FILE": str(write_clients(folder / "clients.yaml")),
+                "ADMIN_TOKEN_FILE": str(folder / "admin-token"),
+                "ALLOWED_ORIGINS": ALLOWED_ORIGIN,
+                "LOG_LEVEL": "debug",
+            }
+            running[mode] = ServiceCalls(ServiceProcess(folder, settings), admin_token)
+        return running[mode]
+
+    try:
+        yield of_mode
+    finally:
+        for calls in running.values():
+            calls.close()
+            code = calls.process.stop()
+            assert_nothing_secret(calls.process.logs)
+            assert "Traceback" not in calls.process.logs, calls.process.logs
+            assert code == 0
+
+
+@pytest.fixture(scope="session")
+def service(fast_path: str, service_of_mode: ServiceOfMode) -> ServiceCalls:
+    """The session's service of this mode."""
+    return service_of_mode(fast_path)
+
+
+@pytest.fixture(scope="session")
+def running_service(service: ServiceCalls) -> ServiceProcess:
+    """The process of ``service``."""
+    return service.process
+
+
+@pytest.fixture
+def start_service(fast_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
+    """``start_service(*arguments, clients=, **settings)``: a service of the test's own, in this mode.
+
+    ``clients`` are registered clients, by default all of the tests; None for no clients file.
+    """
+    started: list[ServiceProcess] = []
+
+    def start(*arguments: str, clients: tuple[object, ...] | None = EVERY_CLIENT, **settings: str) -> ServiceProcess:
+        folder = tmp_path_factory.mktemp("service")
+        environment = {"FAST_PATH": fast_path, **settings}
+        if clients is not None and "CLIENTS_FILE" not in settings:
+            environment["CLIENTS_FILE"] = str(write_clients(folder / "clients.yaml", clients))  # type: ignore[arg-type]
+        process = ServiceProcess(folder, environment, arguments)
+        started.append(process)
+        return process
+
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.stop()
+            assert_nothing_secret(process.logs)
+            assert "Traceback" not in process.logs, process.logs
+
+
+@pytest.fixture
+def calls_of() -> Iterator[Callable[[ServiceProcess], ServiceCalls]]:
+    """``calls_of(process)``: to ask a service of the test's own."""
+    made: list[ServiceCalls] = []
+
+    def calls(process: ServiceProcess) -> ServiceCalls:
+        made.append(ServiceCalls(process))
+        return made[-1]
+
+    yield calls
+    for each in made:
+        each.close()
+
+
+def assert_nothing_secret(text: str) -> None:
+    """Assert that a log holds no secret of the tests' clients, and nothing of the form of a token or an assertion."""
+    for client in EVERY_CLIENT:
+        if client.secret:
+            assert base64.b64encode(f"{client.id}:{client.secret}".encode()).decode() not in text
+    for marker in (CANARY, "asa_1", "asr_1", "eyJ"):
+        position = text.find(marker)
+        assert position < 0, f"the log holds something secret: {text[max(0, position - 200) : position + 40]}"
