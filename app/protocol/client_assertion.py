@@ -19,7 +19,7 @@ CLOCK_SKEW_SECONDS = 30
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 _BY_KEY_TYPE = {
     "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
-    "OKP": ("EdDSA",),
+    "OKP/Ed25519": ("EdDSA",),
     "EC/P-256": ("ES256",),
     "EC/P-384": ("ES384",),
     "EC/P-521": ("ES512",),
@@ -60,10 +60,10 @@ def verify_assertion(
     claims = _verified_claims(assertion, jwks)
     if claims.get("iss") != client_id or claims.get("sub") != client_id:
         raise _refused("assertion_subject")
-    # One audience exactly: an assertion that also names another server could be replayed from there
-    # (draft-ietf-oauth-rfc7523bis asks for the issuer alone).
+    # Every audience has to be this server: an assertion that also names another could be replayed from there
+    # (draft-ietf-oauth-rfc7523bis asks for the issuer alone; many clients name issuer and token endpoint).
     audience = claims.get("aud")
-    if not (audience in audiences if isinstance(audience, str) else _is_one_of(audience, audiences)):
+    if not (audience in audiences if isinstance(audience, str) else _are_all_of(audience, audiences)):
         raise _refused("assertion_audience")
     expires_at = _numeric_date(claims, "exp")
     if expires_at is None or expires_at <= now - CLOCK_SKEW_SECONDS:
@@ -75,7 +75,7 @@ def verify_assertion(
         if moment is not None and moment > now + CLOCK_SKEW_SECONDS:
             raise _refused("assertion_not_yet_valid")
     jti = claims.get("jti")
-    if not isinstance(jti, str) or not 1 <= len(jti) <= 256:
+    if not isinstance(jti, str) or not 1 <= len(jti) <= 256 or not _has_utf8(jti):
         raise _refused("assertion_jti")
     return VerifiedAssertion(client_id=client_id, jti=jti, expires_at=int(expires_at) + CLOCK_SKEW_SECONDS + 1)
 
@@ -85,7 +85,8 @@ def _verified_claims(assertion: str, jwks: Sequence[dict[str, Any]]) -> dict[str
         header = jwt.get_unverified_header(assertion)
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise _refused("assertion_malformed") from None
-    if "crit" in header or header.get("alg") not in ALGORITHMS:
+    algorithm = header.get("alg")
+    if "crit" in header or not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise _refused("assertion_algorithm")
     for key in candidate_keys(jwks, header):
         try:
@@ -93,7 +94,7 @@ def _verified_claims(assertion: str, jwks: Sequence[dict[str, Any]]) -> dict[str
                 jwt.decode(
                     assertion,
                     key=key,
-                    algorithms=[header["alg"]],  # candidate_keys only yields keys registered for this algorithm
+                    algorithms=[algorithm],  # candidate_keys only yields keys registered for this algorithm
                     options={
                         "verify_signature": True,
                         "require": ["iss", "sub", "aud", "exp", "jti"],
@@ -130,14 +131,25 @@ def candidate_keys(jwks: Sequence[dict[str, Any]], header: dict[str, Any]) -> li
 
 def key_algorithms(jwk: dict[str, Any]) -> tuple[str, ...]:
     """The algorithms that a registered key may be used with (RFC 8725 section 3.1): its ``alg``, else its type's."""
+    if jwk.get("use", "sig") != "sig":
+        return ()
     kind = jwk.get("kty")
-    fitting = _BY_KEY_TYPE.get(f"EC/{jwk.get('crv')}" if kind == "EC" else str(kind), ())
+    fitting = _BY_KEY_TYPE.get(f"{kind}/{jwk.get('crv')}" if kind in ("EC", "OKP") else str(kind), ())
     declared = jwk.get("alg")
     return tuple(a for a in fitting if declared in (None, a))
 
 
-def _is_one_of(audience: object, audiences: Sequence[str]) -> bool:
-    return isinstance(audience, list) and len(audience) == 1 and audience[0] in audiences
+def _are_all_of(audience: object, audiences: Sequence[str]) -> bool:
+    return isinstance(audience, list) and bool(audience) and all(value in audiences for value in audience)
+
+
+def _has_utf8(text: str) -> bool:
+    """Whether the text can be hashed: JSON can write half a surrogate pair, which no UTF-8 stands for."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _numeric_date(claims: dict[str, Any], name: str) -> float | None:
