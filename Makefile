@@ -73,11 +73,13 @@ test: ## all tests; brings the programs that they need (redis-server, node) wher
 
 .PHONY: check
 check: $(DEVELOPMENT) ## format, lint, types, imports, known vulnerabilities
-	@$(TIMED) "format" $(BIN)/ruff format --check --quiet .
-	@$(TIMED) "lint" $(BIN)/ruff check --quiet .
-	@$(TIMED) "types" $(BIN)/mypy
-	@$(TIMED) "imports" $(BIN)/lint-imports
-	@$(TIMED) "audit" $(BIN)/python tools/audit.py requirements.lock requirements-dev.lock
+	@failed=; \
+	$(TIMED) "format" $(BIN)/ruff format --check . || failed="$$failed format"; \
+	$(TIMED) "lint" $(BIN)/ruff check --quiet . || failed="$$failed lint"; \
+	$(TIMED) "types" $(BIN)/mypy || failed="$$failed types"; \
+	$(TIMED) "imports" $(BIN)/lint-imports || failed="$$failed imports"; \
+	$(TIMED) "audit" $(BIN)/python tools/audit.py requirements.lock requirements-dev.lock || failed="$$failed audit"; \
+	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 .PHONY: format
 format: $(DEVELOPMENT) ## format the code and repair what the linter can repair
@@ -89,9 +91,15 @@ docs: $(RUNTIME) ## write the pages that are generated from the code (configurat
 	@$(BIN)/auth-service config docs
 
 .PHONY: bench
-bench: $(DEVELOPMENT) ## measure the service against a bare server and print the table (a few minutes; both cores)
+bench: $(RUNTIME) ## measure the service against a bare server and print the table (minutes; BENCH_ARGS="--rounds 1")
 	@$(BIN)/python tools/programs.py install wrk
-	@$(BIN)/python -m tests.benchmarks
+	@$(BIN)/python -m benchmarks run $(BENCH_ARGS)
+
+.PHONY: bench-compare
+bench-compare: $(RUNTIME) ## measure this tree against the commit BASE=...; fails if it is certainly over 10 % slower
+	@test -n "$(BASE)" || { echo "usage: make bench-compare BASE=COMMIT" >&2; exit 2; }
+	@$(BIN)/python tools/programs.py install wrk git
+	@$(BIN)/python -m benchmarks compare $(BENCH_ARGS) $(BASE)
 
 # ------------------------------------------------------------------------------------------------- releases
 
