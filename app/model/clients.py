@@ -9,8 +9,8 @@ import msgspec
 class ClientAuthMethod(StrEnum):
     """``token_endpoint_auth_method`` values (RFC 7591 section 2) that the service supports."""
 
-    CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105 - the method's registered name
-    CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105 - the method's registered name
+    CLIENT_SECRET_BASIC = "client_secret_basic"
+    CLIENT_SECRET_POST = "client_secret_post"
     PRIVATE_KEY_JWT = "private_key_jwt"
     NONE = "none"
 
