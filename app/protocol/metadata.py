@@ -26,14 +26,16 @@ class AuthorizationServerMetadata(msgspec.Struct, frozen=True):
     revocation_endpoint: str
     jwks_uri: str
     grant_types_supported: tuple[str, ...]
-    scopes_supported: tuple[str, ...]
+    # RFC 8414 section 3.2: "Claims with zero elements MUST be omitted from the response."
+    scopes_supported: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     token_endpoint_auth_methods_supported: tuple[str, ...] = (*_AUTH_METHODS, "none")
     token_endpoint_auth_signing_alg_values_supported: tuple[str, ...] = _ASSERTION_ALGORITHMS
     introspection_endpoint_auth_methods_supported: tuple[str, ...] = _AUTH_METHODS
     introspection_endpoint_auth_signing_alg_values_supported: tuple[str, ...] = _ASSERTION_ALGORITHMS
     revocation_endpoint_auth_methods_supported: tuple[str, ...] = (*_AUTH_METHODS, "none")
     revocation_endpoint_auth_signing_alg_values_supported: tuple[str, ...] = _ASSERTION_ALGORITHMS
-    # RFC 8414 requires the member; it is empty until there is an authorization endpoint.
+    # Not omitted although it is empty: section 2 requires the member, and clients look for it. It stays so until
+    # there is an authorization endpoint.
     response_types_supported: tuple[str, ...] = ()
 
 
@@ -78,7 +80,7 @@ def well_known_paths(issuer: str) -> tuple[str, str]:
     return OAUTH_WELL_KNOWN + path, path + OPENID_WELL_KNOWN
 
 
-def _members(facts: ServerFacts) -> dict[str, str | tuple[str, ...]]:
+def _members(facts: ServerFacts) -> dict[str, str | tuple[str, ...] | msgspec.UnsetType]:
     return {
         "issuer": facts.issuer,
         "token_endpoint": facts.issuer + TOKEN_PATH,
@@ -86,5 +88,5 @@ def _members(facts: ServerFacts) -> dict[str, str | tuple[str, ...]]:
         "revocation_endpoint": facts.issuer + REVOCATION_PATH,
         "jwks_uri": facts.issuer + JWKS_PATH,
         "grant_types_supported": facts.grant_types,
-        "scopes_supported": facts.scopes,
+        "scopes_supported": facts.scopes or msgspec.UNSET,
     }

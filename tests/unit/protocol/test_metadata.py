@@ -12,13 +12,18 @@ ISSUER = "https://issuer.example"
 GRANTS = ("client_credentials", "refresh_token")
 
 
-def server(issuer: str = ISSUER, scopes: tuple[str, ...] = ("read", "write")) -> dict[str, Any]:
-    decoded: dict[str, Any] = msgspec.json.decode(metadata.server_metadata(issuer, GRANTS, scopes))
+SCOPES = ("read", "write")
+
+
+def server(issuer: str = ISSUER, scopes: tuple[str, ...] = SCOPES) -> dict[str, Any]:
+    facts = metadata.ServerFacts(issuer, GRANTS, scopes, ("ES256", "RS256"))
+    decoded: dict[str, Any] = msgspec.json.decode(metadata.server_metadata(facts))
     return decoded
 
 
-def openid(issuer: str = ISSUER, scopes: tuple[str, ...] = ("read", "write")) -> dict[str, Any]:
-    decoded: dict[str, Any] = msgspec.json.decode(metadata.openid_metadata(issuer, GRANTS, scopes, ("ES256", "RS256")))
+def openid(issuer: str = ISSUER, scopes: tuple[str, ...] = SCOPES) -> dict[str, Any]:
+    facts = metadata.ServerFacts(issuer, GRANTS, scopes, ("ES256", "RS256"))
+    decoded: dict[str, Any] = msgspec.json.decode(metadata.openid_metadata(facts))
     return decoded
 
 
