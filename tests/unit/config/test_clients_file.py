@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
@@ -332,6 +332,7 @@ _ENTRIES = st.dictionaries(
 )
 
 
+@settings(max_examples=50)
 @given(st.lists(_ENTRIES, max_size=3))
 def test_any_structure_is_clients_or_mistakes(entries: list[dict[str, object]]) -> None:
     content = parse(json.dumps({"version": 1, "clients": entries}))
