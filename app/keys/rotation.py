@@ -53,6 +53,13 @@ def plan(document: RingDocument, now: float, policy: RotationPolicy, *, force: b
     return _with_housekeeping(document, together, now, policy) if together.is_due else together
 
 
+def carried_out(document: RingDocument, done: Plan, made: tuple[KeyEntry, ...]) -> RingDocument:
+    """The document after the plan, with the entries of the keys that were made for it; one revision further."""
+    changed = {k.kid: k for k in done.changed}
+    kept = tuple(changed.get(k.kid, k) for k in document.keys if k.kid not in done.forget)
+    return msgspec.structs.replace(document, keys=kept + made, revision=document.revision + 1)
+
+
 def next_due(document: RingDocument, now: float, policy: RotationPolicy) -> float:
     """The earliest instant at which ``plan`` has something to do: ``now`` if it has already."""
     if plan(document, now, policy).is_due:
@@ -98,6 +105,11 @@ def _plan_algorithm(document: RingDocument, algorithm: str, now: float, policy: 
         return Plan() if successors else Plan(create=(NewKey(algorithm),), notes=(f"{algorithm}: a new successor",))
     if signing is None:
         return _begin(document, algorithm, successors, now, policy)
+    if signing.retires_at is not None:
+        # Nobody follows any more (the heir was revoked, or the algorithm is wanted again): it goes on.
+        signing = msgspec.structs.replace(signing, retires_at=None, removed_at=None)
+        missing = () if successors else (NewKey(algorithm),)
+        return Plan((signing,), missing, notes=(f"{algorithm}: {signing.kid} goes on, nobody follows",))
     ends = (signing.signs_from or 0) + policy.period_seconds
     if not force and now < ends - policy.lead_seconds - policy.window_seconds:
         return Plan() if successors else Plan(create=(NewKey(algorithm),), notes=(f"{algorithm}: a new successor",))

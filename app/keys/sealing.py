@@ -64,7 +64,8 @@ class KeyEncryption:
 def parse_keks(text: bytes) -> tuple[bytes, ...]:
     """The KEKs of a KEK file: base64, one a line. Raises ValueError that does not quote the file."""
     keks = []
-    for number, line in enumerate(text.split(), start=1):
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for number, line in enumerate(lines, start=1):
         try:
             kek = b64decode(line.replace(b"-", b"+").replace(b"_", b"/") + b"=" * (-len(line) % 4), validate=True)
         except binascii.Error:

@@ -21,12 +21,15 @@ from app.keys.jwk import b64url, public_jwk, thumbprint
 from app.keys.loading import build_ring, pkcs8_of
 from app.keys.policy import RotationPolicy
 from app.keys.ring import KeyRing
-from app.keys.rotation import NewKey, Plan
+from app.keys.rotation import NewKey, Plan, carried_out
 from app.keys.sealing import KeyEncryption
 from app.keys.sources.interface import KeySource, Stored
 
 MAX_ATTEMPTS = 30
 """Lost races in a row, each of which means that another process has written."""
+
+MAX_DECISIONS = 5
+"""A plan can change while keys are made, because a switch comes; more changes mean that the clock runs away."""
 
 Decide = Callable[[RingDocument, float], Plan]
 
@@ -84,10 +87,7 @@ class RingWriter:
                 raise KeyUsageError(f"there is no ring in {self.source.describe()}; `auth-service keys init` makes one")
             document = decode(stored.body) if stored else RingDocument()
             ring = await asyncio.to_thread(build_ring, document, self._kek)
-            due = decide(document, self._clock())
-            if not due.is_due:
-                return Written(due, ring, races_lost=attempt)
-            due, now = await self._with_keys(decide, document, due, spare)
+            due, now = await self._with_keys(decide, document, spare)
             if not due.is_due:
                 return Written(due, ring, races_lost=attempt)
             written, created = self._apply(document, due, spare, now)
@@ -102,18 +102,18 @@ class RingWriter:
         return await self.source.write(encode(self._sealed(document)), replaces)
 
     async def _with_keys(
-        self, decide: Decide, document: RingDocument, due: Plan, spare: list[tuple[str, PrivateKey]]
+        self, decide: Decide, document: RingDocument, spare: list[tuple[str, PrivateKey]]
     ) -> tuple[Plan, float]:
-        """Generate what the plan lacks, and plan again: timestamps count from after the generation."""
-        while True:
+        """Decide, generate what the plan lacks, and decide again: timestamps count from after the generation."""
+        for _ in range(MAX_DECISIONS):
+            now = self._clock()
+            due = decide(document, now)
             missing = _missing(due.create, spare)
             if not missing:
-                break
+                return due, now
             made = await asyncio.gather(*(self._generate(algorithm) for algorithm in missing))
             spare.extend(zip(missing, made, strict=True))
-            due = decide(document, self._clock())
-        now = self._clock()
-        return decide(document, now), now
+        raise SourceError(f"the plan changed {MAX_DECISIONS} times while its keys were made")
 
     async def _generate(self, algorithm: str) -> PrivateKey:
         loop = asyncio.get_running_loop()
@@ -122,19 +122,14 @@ class RingWriter:
     def _apply(
         self, document: RingDocument, due: Plan, spare: list[tuple[str, PrivateKey]], now: float
     ) -> tuple[RingDocument, tuple[str, ...]]:
-        by_kid = {entry.kid: entry for entry in due.changed}
-        keys = [by_kid.get(k.kid, k) for k in document.keys if k.kid not in due.forget]
         unused = list(spare)
-        created = []
+        made = []
         for new in due.create:
             index = next(i for i, (algorithm, _) in enumerate(unused) if algorithm == new.algorithm)
-            entry = entry_for(new.algorithm, unused.pop(index)[1], now, new.signs_from)
-            created.append(entry.kid)
-            keys.append(entry)
-        changed = msgspec.structs.replace(
-            document, keys=tuple(keys), revision=document.revision + 1, version=_version_to_write(document)
-        )
-        return self._sealed(changed), tuple(created)
+            made.append(entry_for(new.algorithm, unused.pop(index)[1], now, new.signs_from))
+        changed = carried_out(document, due, tuple(made))
+        changed = msgspec.structs.replace(changed, version=_version_to_write(document))
+        return self._sealed(changed), tuple(entry.kid for entry in made)
 
     def _sealed(self, document: RingDocument) -> RingDocument:
         kek = self._kek
