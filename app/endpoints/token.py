@@ -66,15 +66,15 @@ class TokenEndpoint:
         if not grant.permitted(client):
             raise ProtocolError(ErrorCode.UNAUTHORIZED_CLIENT, "this client may not use this grant type")
         # 5. Load, decide, commit; a token leaves only after its commit succeeded.
-        minted = await self._issue(grant, token_request, client, int(now))
+        minted = await self._issue(grant, token_request, client, now)
         self._metrics.token_issued(token_request.grant_type, client.access_token_format is AccessTokenFormat.JWT)
         return json_answer(encode_token_response(minted.response))
 
-    async def _issue(self, grant: Grant, request: TokenRequest, client: Client, now: int) -> Minted:
+    async def _issue(self, grant: Grant, request: TokenRequest, client: Client, now: float) -> Minted:
         presented = grant.refresh_token_of(request)
         for _ in range(_MAX_RACES):  # a lost race is decided again, on what the winner wrote
             loaded = Loaded() if presented is None else await self._load(presented)
-            decision = grant.decide(request, client, loaded, now, self._policy)
+            decision = grant.decide(request, client, loaded, int(now), self._policy)
             if isinstance(decision, ReuseDetected):
                 raise await self._refuse_reuse(decision)
             minted = await self._mint.mint(decision, client, now)

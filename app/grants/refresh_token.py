@@ -33,19 +33,25 @@ class RefreshToken:
         if record is None or ref is None or record.client_id != client.id:
             raise _refused("unknown")
         if record.used_at is not None:
+            grace = policy.refresh_reuse_grace_seconds
             return ReuseDetected(
                 family=record.family,
                 family_expires_at=record.family_expires_at,
-                revoke=now - record.used_at >= policy.refresh_reuse_grace_seconds,
+                # Without a grace the time does not count: the first use may lie ahead of ``now``, by another
+                # replica's clock, or because this request began before it.
+                revoke=grace == 0 or now - record.used_at >= grace,
             )
         if record.expires_at <= now or record.family_expires_at <= now:
             raise _refused("expired")
         # What the client may no longer have is dropped from what was granted; asking for it by name is refused.
-        granted = " ".join(s for s in record.scope.split() if s in client.scopes)
+        scope = " ".join(s for s in record.scope.split() if s in client.scopes)
+        audience = [a for a in record.audience if a in client.audiences or a == policy.issuer]
+        if not audience:
+            raise _refused("audience")
         return Issue(
             subject=record.subject,
-            scope=narrow_scope(request.scope, granted),
-            audience=narrow_audience(request.resources, record.audience),
+            scope=narrow_scope(request.scope, scope),
+            audience=narrow_audience(request.resources, audience),
             with_refresh_token=True,
             refresh_scope=record.scope,
             refresh_audience=record.audience,

@@ -92,7 +92,7 @@ class Edge:
 
     def _failed(self, route: Route, request: Request, failure: Exception, started: float) -> Response:
         if isinstance(failure, ProtocolError):
-            refusal, level = failure, logging.INFO
+            refusal, level = failure, logging.INFO if failure.status < 500 else logging.WARNING
         elif isinstance(failure, StoreError):
             refusal, level = temporarily_unavailable(f"store_{failure.kind}"), logging.WARNING
         else:
