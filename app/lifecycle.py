@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from app import clock
+from app import clock, randomness
 from app.composition.backends import key_keeper, open_store
 from app.composition.service import Service
 from app.config.clients import ClientRegistry, ClientsSource
@@ -99,7 +99,8 @@ async def run(
             ],
             service.draining,
             settings.process.drain_seconds,
-            on_listening,
+            random_bytes=randomness.random_bytes,
+            on_listening=on_listening,
         )
     finally:
         await reloader.stop()

@@ -1,5 +1,6 @@
 """The operators' listener as a Litestar application."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from app.admin.authorization import Access, AdminAuthorization
 from app.admin.stats import Stats
 from app.endpoints.answers import JSON_NO_STORE, ErrorBody
 from app.storage.interface import StoreError
+
+logger = logging.getLogger("app.admin")
 
 _HEADERS = {name.decode(): value.decode() for name, value in JSON_NO_STORE}
 
@@ -29,7 +32,7 @@ def admin_application(authorization: AdminAuthorization, read_stats: Callable[[]
     return Litestar(
         route_handlers=[stats],
         before_request=authorize,
-        exception_handlers={StoreError: _store_error, HTTPException: _http_error},
+        exception_handlers={StoreError: _store_error, HTTPException: _http_error, Exception: _failure},
         openapi_config=None,
         logging_config=None,
     )
@@ -47,6 +50,12 @@ def _refusal(access: Access) -> Response[bytes]:
 def _store_error(_request: Request[Any, Any, Any], _failure: StoreError) -> Response[bytes]:
     body = ErrorBody("temporarily_unavailable", "the token store cannot be reached; use the operators' token")
     return Response(msgspec.json.encode(body), status_code=503, headers=_HEADERS | {"retry-after": "1"})
+
+
+def _failure(request: Request[Any, Any, Any], failure: Exception) -> Response[bytes]:
+    logger.error("%s on the admin listener failed", request.method, exc_info=failure)
+    body = ErrorBody("server_error", "the service failed to answer; the log has the cause")
+    return Response(msgspec.json.encode(body), status_code=500, headers=_HEADERS)
 
 
 def _http_error(_request: Request[Any, Any, Any], failure: HTTPException) -> Response[bytes]:

@@ -42,8 +42,8 @@ from app.ratelimit.limiter import RateLimiter
 from app.storage.interface import TokenStore
 from app.web.asgi import App, HotRoutes
 from app.web.edge import Edge
-from app.web.framework import framework, openapi_document
-from app.web.outer import Outer
+from app.web.framework import METHODS, framework, openapi_document
+from app.web.outer import Outer, nothing_here
 from app.web.routes import GET, POST, Route, route_table
 from app.web.serving import Draining
 
@@ -160,16 +160,18 @@ class Service:
             now=clock.unix_now,
         )
         oauth_path, openid_path = metadata.well_known_paths(issuer)
+        jwks_max_age = settings.keys.jwks_max_age_seconds
+        # Made at the first request: it takes a tenth of a second that the start need not wait for.
+        openapi = DocumentEndpoint(lambda: self._framework, describe_framework)
         routes = route_table(
             Route(metadata.TOKEN_PATH, POST, token.handle, "issue", cors=True),
             Route(metadata.INTROSPECTION_PATH, POST, introspection.handle, "introspect", cors=True),
             Route(metadata.REVOCATION_PATH, POST, revocation.handle, "revoke", cors=True),
-            Route(metadata.JWKS_PATH, GET, jwks_endpoint(self.keeper, settings.keys.jwks_max_age_seconds).handle),
-            Route(oauth_path, GET, self._metadata_endpoint(metadata.server_metadata).handle),
-            Route(openid_path, GET, self._metadata_endpoint(metadata.openid_metadata).handle),
+            Route(metadata.JWKS_PATH, GET, jwks_endpoint(self.keeper, jwks_max_age).handle, cors=True),
+            Route(oauth_path, GET, self._metadata_endpoint(metadata.server_metadata).handle, cors=True),
+            Route(openid_path, GET, self._metadata_endpoint(metadata.openid_metadata).handle, cors=True),
             *self._health_routes(),
-            # Made at the first request: it takes a tenth of a second that the start need not wait for.
-            Route("/openapi.json", GET, DocumentEndpoint(lambda: self._framework, describe_framework).handle),
+            Route("/openapi.json", GET, openapi.handle, cors=True),
         )
         for route in routes.values():
             if route.operation is not None:
@@ -177,22 +179,23 @@ class Service:
         self._framework = framework(edge, routes, __version__, issuer)
         behind: App = self._framework  # type: ignore[assignment]
         if settings.process.fast_path is FastPath.OFF:
-            return HotRoutes(edge, {}, self._outer(behind, routes))
-        return HotRoutes(edge, routes, self._outer(behind))
+            return HotRoutes(edge, routes, self._outer(behind, hot=routes, carries=True), carried=METHODS)
+        return HotRoutes(edge, routes, self._outer(behind, hot=routes))
 
-    def _outer(self, behind: App, carried: Container[str] = ()) -> Outer:
+    def _outer(self, application: App, *, hot: Container[str] = (), carries: bool = False) -> Outer:
         return Outer(
-            behind,
+            application,
             edge=self._edge,
             metrics=self.metrics,
             stopwatch=clock.stopwatch,
             is_draining=self.draining,
-            carried=carried,
+            hot=hot,
+            carries=carries,
         )
 
     def _metrics_application(self) -> App:
         routes = route_table(Route("/metrics", GET, ScrapeEndpoint(self.metrics).handle), *self._health_routes())
-        return HotRoutes(self._edge, routes, nothing_here)
+        return HotRoutes(self._edge, routes, self._outer(nothing_here))
 
     def _admin_application(self, issuer: str) -> Any:
         authorization = AdminAuthorization(
@@ -203,7 +206,7 @@ class Service:
             issuer=issuer,
             now=clock.unix_now,
         )
-        return admin_application(authorization, self._read_stats)
+        return self._outer(admin_application(authorization, self._read_stats))  # type: ignore[arg-type]
 
     def _health_routes(self) -> tuple[Route, ...]:
         return (
@@ -263,13 +266,6 @@ def jwks_endpoint(keeper: KeyKeeper, max_age_seconds: int) -> DocumentEndpoint[b
 def describe_framework(application: Litestar) -> Document:
     """The OpenAPI document."""
     return Document(openapi_document(application), METADATA_MAX_AGE_SECONDS)
-
-
-async def nothing_here(_scope: Any, _receive: Any, send: Any) -> None:
-    """404 for what a listener without a framework does not know."""
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"21")]
-    await send({"type": "http.response.start", "status": 404, "headers": headers})
-    await send({"type": "http.response.body", "body": b'{"error":"not_found"}'})
 
 
 def read_resident_bytes() -> int:

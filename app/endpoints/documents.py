@@ -23,8 +23,6 @@ class Document:
         caching: Headers = (
             (b"cache-control", b"public, max-age=%d" % max_age_seconds),
             (b"etag", self._etag),
-            # Verifiers in browsers may read it from anywhere: it is public, and no credentials are involved.
-            (b"access-control-allow-origin", b"*"),
         )
         self._headers: Headers = ((b"content-type", b"application/json"), *caching, *SECURITY_HEADERS)
         self._not_modified: Headers = (*caching, *SECURITY_HEADERS)

@@ -4,6 +4,7 @@ import asyncio
 
 from prometheus_client.exposition import choose_encoder
 
+from app.endpoints.answers import SECURITY_HEADERS
 from app.endpoints.exchange import Request, Response
 from app.observability.metrics import Metrics
 
@@ -19,4 +20,5 @@ class ScrapeEndpoint:
         encode, content_type = choose_encoder(request.accept.decode("latin-1") if request.accept else "")
         loop = asyncio.get_running_loop()
         body: bytes = await loop.run_in_executor(None, encode, self._metrics.registry)
-        return Response(200, body, ((b"content-type", content_type.encode()), (b"cache-control", b"no-store")))
+        headers = ((b"content-type", content_type.encode()), (b"cache-control", b"no-store"), *SECURITY_HEADERS)
+        return Response(200, body, headers)

@@ -20,9 +20,13 @@ from app.protocol.form import BODY_LIMIT_BYTES, too_large
 from app.web import openapi
 from app.web.asgi import read_body, read_head
 from app.web.edge import Edge
+from app.web.outer import UNSERVED, request_id_of
 from app.web.routes import Route, RouteTable
 
 logger = logging.getLogger("app.requests")
+
+METHODS = frozenset(method.value for method in HttpMethod)
+"""Those that Litestar can route; it answers others itself, with its own ``Allow``."""
 
 
 def framework(edge: Edge, routes: RouteTable, version: str, issuer: str) -> Litestar:
@@ -39,7 +43,7 @@ def framework(edge: Edge, routes: RouteTable, version: str, issuer: str) -> Lite
             servers=[Server(url=issuer)],
             components=openapi.components(),
             render_plugins=[],
-            path="/-/openapi",
+            path=UNSERVED + "openapi",
         ),
         exception_handlers={Exception: error_response},
         logging_config=None,
@@ -51,11 +55,12 @@ def openapi_document(application: Litestar) -> bytes:
     return msgspec.json.encode(application.openapi_schema.to_schema())
 
 
-def error_response(_request: Request[Any, Any, Any], failure: Exception) -> Response[bytes]:
+def error_response(request: Request[Any, Any, Any], failure: Exception) -> Response[bytes]:
     """What goes wrong outside the hot routes, in the same form as inside."""
     status = failure.status_code if isinstance(failure, HTTPException) else 500
     if status >= 500:
-        logger.error("%s %s failed", _request.method, "outside the hot routes", exc_info=failure)
+        fields = {"request_id": request_id_of(request.scope), "status": status}  # type: ignore[arg-type]
+        logger.error("%s outside the hot routes failed", request.method, exc_info=failure, extra=fields)
     description = "nothing is here" if status == 404 else "the request is refused"
     if status >= 500:
         description = "the service failed to answer; the log has the cause"
@@ -101,6 +106,7 @@ async def _carry(edge: Edge, route: Route, request: Request[Any, Any, Any]) -> R
     body = await read_body(request.receive) if announced <= BODY_LIMIT_BYTES else None  # type: ignore[arg-type]
     if body is None or len(body) > BODY_LIMIT_BYTES:
         response = edge.refuse(route, hot, too_large())
+        response.headers = (*response.headers, (b"connection", b"close"))  # the rest of the request was not read
     else:
         hot.body = body
         answered = edge.answer(route, hot)

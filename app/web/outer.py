@@ -2,12 +2,20 @@
 
 from collections.abc import Callable, Container
 
-from app.endpoints.answers import SECURITY_HEADERS
+import msgspec
+
+from app.endpoints.answers import JSON_NO_STORE, SECURITY_HEADERS, ErrorBody
+from app.endpoints.exchange import Response
 from app.observability.metrics import Metrics
-from app.web.asgi import App, Message, Receive, Send
+from app.web.asgi import App, Message, Receive, Send, send_response
 from app.web.edge import KNOWN_METHODS, Edge
 
+UNSERVED = "/-/"
+"""Where Litestar puts pages that it serves whether asked to or not: for the outside there is nothing."""
+
 _SECURITY = dict(SECURITY_HEADERS)
+_NOT_FOUND = Response(404, msgspec.json.encode(ErrorBody("not_found", "nothing is here")), JSON_NO_STORE)
+_STATE, _REQUEST_ID = "state", "request_id"
 
 
 class Outer:
@@ -21,29 +29,35 @@ class Outer:
         metrics: Metrics,
         stopwatch: Callable[[], float],
         is_draining: Callable[[], bool],
-        carried: Container[str] = (),
+        hot: Container[str] = frozenset(),
+        carries: bool = False,
     ) -> None:
-        """``carried``: the paths that the framework answers through the edge, which has done all this already."""
+        """``hot``: the paths of the hot routes, which have one spelling each: ``/jwks.json/`` is none of them.
+
+        ``carries``: the framework answers them through the edge, which does all that is done here.
+        """
         self._application = application
         self._edge = edge
         self._metrics = metrics
         self._stopwatch = stopwatch
         self._is_draining = is_draining
-        self._carried = carried
+        self._hot = hot
+        self._carries = carries
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in self._carried:
+        if scope["type"] != "http" or (self._carries and scope["path"] in self._hot):
             await self._application(scope, receive, send)
             return
         started = self._stopwatch()
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
-        request_id = self._edge.request_id(given).encode()
+        request_id = self._edge.request_id(given)
+        scope.setdefault(_STATE, {})[_REQUEST_ID] = request_id
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 present = {name.lower() for name, _ in message["headers"]}
                 added = [(name, value) for name, value in _SECURITY.items() if name not in present]
-                added.append((b"x-request-id", request_id))
+                added.append((b"x-request-id", request_id.encode()))
                 if self._is_draining():
                     added.append((b"connection", b"close"))
                 message["headers"] = [*message["headers"], *added]
@@ -52,4 +66,20 @@ class Outer:
                 self._metrics.request(method, "other", message["status"], self._stopwatch() - started)
             await send(message)
 
-        await self._application(scope, receive, send_with_headers)
+        path = scope["path"]
+        # Litestar would take slashes too many for a hot route's own path.
+        if path.startswith(UNSERVED) or "/" + "/".join(part for part in path.split("/") if part) in self._hot:
+            await nothing_here(scope, receive, send_with_headers)
+        else:
+            await self._application(scope, receive, send_with_headers)
+
+
+def request_id_of(scope: Message) -> str | None:
+    """The id of a request that came through :class:`Outer`."""
+    request_id: str | None = scope.get(_STATE, {}).get(_REQUEST_ID)
+    return request_id
+
+
+async def nothing_here(_scope: Message, _receive: Receive, send: Send) -> None:
+    """An ASGI application that knows no path."""
+    await send_response(send, _NOT_FOUND)

@@ -8,6 +8,7 @@ second SIGTERM, does not wait.
 import asyncio
 import contextlib
 import errno
+import functools
 import logging
 import signal
 import socket
@@ -16,7 +17,9 @@ from collections.abc import Callable, Generator, Sequence
 import msgspec
 import uvicorn
 
+from app.randomness import RandomBytes
 from app.web.asgi import App
+from app.web.connections import Connection
 
 logger = logging.getLogger("app.serving")
 
@@ -80,13 +83,16 @@ async def serve(
     listeners: Sequence[Listener],
     draining: Draining,
     drain_seconds: float,
+    *,
+    random_bytes: RandomBytes,
     on_listening: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until a signal ends it, then drain and return. ``on_listening`` is called once all listeners are open.
 
     The last listener in the sequence stays open longest: give the one that probes use last.
     """
-    servers = [_server(listener) for listener in listeners]
+    connection = functools.partial(Connection, random_bytes=random_bytes)
+    servers = [_server(listener, connection) for listener in listeners]
     running = [
         asyncio.ensure_future(server.serve(sockets=[listener.socket]))
         for server, listener in zip(servers, listeners, strict=True)
@@ -126,11 +132,11 @@ async def _until_told_to_stop(draining: Draining, drain_seconds: float) -> None:
         await asyncio.wait_for(now.wait(), drain_seconds)
 
 
-def _server(listener: Listener) -> _Server:
+def _server(listener: Listener, connection: Callable[..., Connection]) -> _Server:
     return _Server(
         uvicorn.Config(
             listener.application,
-            http="httptools",
+            http=connection,  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,

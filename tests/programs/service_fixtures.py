@@ -96,7 +96,7 @@ def start_service(fast_path: str, tmp_path_factory: pytest.TempPathFactory) -> I
         yield start
     finally:
         for process in started:
-            process.stop()
+            process.kill()  # who wants to see how it ends has ended it
             assert_nothing_secret(process.logs)
             assert "Traceback" not in process.logs, process.logs
 
