@@ -64,15 +64,16 @@ client-libraries: $(NPM_TESTS)/node_modules/.package-lock.json
 
 .PHONY: test
 test: ## all tests; brings the programs that they need (redis-server, node) where it may
-	@$(TIMED) "install" $(MAKE) $(DEVELOPMENT)
-	@$(TIMED) "programs" $(MAKE) programs
-	@$(TIMED) "client libraries" $(MAKE) client-libraries
+	@$(TIMED) "install" $(MAKE) -s $(DEVELOPMENT)
+	@$(TIMED) "programs" $(MAKE) -s programs
+	@$(TIMED) "client libraries" $(MAKE) -s client-libraries
 	@$(TIMED) "tests" $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # ------------------------------------------------------------------------------------------------- checks
 
 .PHONY: check
-check: $(DEVELOPMENT) ## format, lint, types, imports, known vulnerabilities
+check: ## format, lint, types, imports, known vulnerabilities
+	@$(TIMED) "install" $(MAKE) -s $(DEVELOPMENT)
 	@failed=; \
 	$(TIMED) "format" $(BIN)/ruff format --check . || failed="$$failed format"; \
 	$(TIMED) "lint" $(BIN)/ruff check --quiet . || failed="$$failed lint"; \
