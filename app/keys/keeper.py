@@ -136,9 +136,7 @@ class KeyKeeper:
         """Stop following, and release threads and the source."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         await asyncio.to_thread(self._pool.close)
         await self.source.close()
@@ -197,8 +195,10 @@ class KeyKeeper:
 
     async def _follow(self) -> None:
         """Read again when the source changed, and after a pause when reading failed."""
+        # Not wait_for: on Python 3.11 it may lose a cancellation that comes together with the event.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._stale.wait(), RETRY_SECONDS if self.problem else None)
+            async with asyncio.timeout(RETRY_SECONDS if self.problem else None):
+                await self._stale.wait()
         self._stale.clear()
         await self._refresh()
 
@@ -213,7 +213,8 @@ class KeyKeeper:
         instants = [at for at in (self._held.jwks_valid_until, due) if at is not None]
         pause = min([LONGEST_PAUSE_SECONDS, *(at - now for at in instants)])
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._moved.wait(), max(pause, 0.01))
+            async with asyncio.timeout(max(pause, 0.01)):
+                await self._moved.wait()
         self.jwks(self._clock())
 
     def _due(self, now: float) -> float | None:

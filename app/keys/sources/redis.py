@@ -68,7 +68,8 @@ class RedisSource:
 
     async def _ask(self, answer: object) -> Any:
         try:
-            return await asyncio.wait_for(cast("Awaitable[Any]", answer), 2 * TIMEOUT_SECONDS)
+            async with asyncio.timeout(2 * TIMEOUT_SECONDS):
+                return await cast("Awaitable[Any]", answer)
         except (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError) as error:
             raise SourceDenied(f"{self.describe()} refuses: {_word(error)}") from None
         except exceptions.ReadOnlyError:

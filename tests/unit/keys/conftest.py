@@ -45,7 +45,11 @@ def run() -> Callable[[Coroutine[Any, Any, Answer]], Answer]:
     """Run a coroutine to its end, within a bound."""
 
     def run_it(step: Coroutine[Any, Any, Answer]) -> Answer:
-        return asyncio.run(asyncio.wait_for(step, 30))
+        async def bounded() -> Answer:
+            async with asyncio.timeout(30):
+                return await step
+
+        return asyncio.run(bounded())
 
     return run_it
 
