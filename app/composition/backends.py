@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app import clock, randomness
+from app.config.checks import rotation_policy
 from app.config.clients import ClientRegistry
 from app.config.keys import KeysRotation
 from app.config.problems import ConfigurationError, Problem
@@ -13,9 +14,9 @@ from app.config.settings import Settings
 from app.config.store import StoreFallback, StoreSettings
 from app.keys.errors import KeyUsageError
 from app.keys.keeper import KeyKeeper
-from app.keys.policy import RotationPolicy
 from app.keys.sealing import KeyEncryption, parse_keks
 from app.keys.sources import RedisAddress, source_from_uri
+from app.model.clients import AccessTokenFormat
 from app.observability.metrics import Metrics, StoreMetrics
 from app.storage.interface import StoreUnavailable, TokenStore
 from app.storage.memory import MemoryStore
@@ -25,18 +26,13 @@ from app.storage.redis.store import RedisStore
 
 logger = logging.getLogger("app.service")
 
+
 def key_keeper(settings: Settings, registry: ClientRegistry, metrics: Metrics) -> KeyKeeper:
     """The keeper of the configured key ring. Raises ConfigurationError."""
     keys = settings.keys
-    policy = RotationPolicy(
-        algorithms=tuple(algorithm.value for algorithm in keys.keys_algorithms),
-        max_age_seconds=keys.jwks_max_age_seconds,
-        propagation_seconds=keys.keys_propagation_seconds,
-        skew_seconds=keys.key_clock_skew_seconds,
-        period_seconds=keys.jwks_rotation_seconds,
-        retain_seconds=keys.jwks_retain_seconds,
-    )
-    longest = max((client.access_token_seconds for client in registry.clients), default=0)
+    policy = rotation_policy(settings)
+    signed = [c.access_token_seconds for c in registry.clients if c.access_token_format is AccessTokenFormat.JWT]
+    longest = max(signed, default=0)
     problems = [Problem("signing keys", sentence) for sentence in policy.problems(longest)]
     if problems:
         raise ConfigurationError(problems)

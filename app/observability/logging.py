@@ -46,7 +46,8 @@ def configure_logging(level: str, format: str | None, stream: TextIO) -> None:  
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-        logger.setLevel(logging.NOTSET)
+        # Its comings and goings, once for each listener, are for debugging: the service tells its own.
+        logger.setLevel(logging.NOTSET if level == "debug" else logging.WARNING)
     logging.captureWarnings(True)
 
 

@@ -146,7 +146,7 @@ def test_the_web_server_and_warnings_go_the_same_way() -> None:
     logging.getLogger("uvicorn.error").addHandler(logging.StreamHandler(io.StringIO()))
     configure_logging("info", "json", stream)
     configure_logging("info", "json", stream)
-    logging.getLogger("uvicorn.error").info("started", extra={"color_message": "\x1b[1mstarted"})
+    logging.getLogger("uvicorn.error").warning("started", extra={"color_message": "\x1b[1mstarted"})
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.warn("beware", stacklevel=1)
