@@ -22,7 +22,7 @@ from app.grants import GRANTS
 from app.grants.decision import Grant, TokenPolicy
 from app.keys.algorithms import generate
 from app.keys.document import RingDocument
-from app.keys.jwt import Signer
+from app.keys.jwt import Signer, sign_now
 from app.keys.loading import build_ring
 from app.keys.ring import KeyRing
 from app.keys.threads import LowPriorityPool, signing_pool
@@ -71,6 +71,13 @@ def signing_threads() -> LowPriorityPool:
 def generated(secret: str, not_after: float | None = None) -> ClientSecret:
     """A secret as a client's configuration keeps it."""
     return ClientSecret(sha256=sha256_secret(secret), not_after=not_after)
+
+
+def signed_by_ring(
+    claims: Mapping[str, object], typ: str, ring: KeyRing | None = None, algorithm: str = "ES256"
+) -> str:
+    """Any claims under any type, signed with this service's own key (or another ring's)."""
+    return sign_now((ring or key_ring()).signing_key(algorithm, NOW), typ, msgspec.json.encode(claims))
 
 
 def confidential(name: str, **members: Any) -> Client:
