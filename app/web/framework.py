@@ -13,12 +13,11 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Server
+from litestar.types import ASGIApp
 
 from app.endpoints.answers import JSON_NO_STORE, ErrorBody
-from app.endpoints.exchange import Response as HotResponse
-from app.protocol.form import BODY_LIMIT_BYTES, too_large
 from app.web import openapi
-from app.web.asgi import read_body, read_head
+from app.web.asgi import answer
 from app.web.edge import Edge
 from app.web.outer import UNSERVED, request_id_of
 from app.web.routes import Route, RouteTable
@@ -73,8 +72,15 @@ def error_response(request: Request[Any, Any, Any], failure: Exception) -> Respo
 def _handlers(edge: Edge, route: Route) -> list[HTTPRouteHandler]:
     """One handler that the OpenAPI document shows, and one for all other methods that it does not."""
 
-    async def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
-        return await _carry(edge, route, request)
+    async def carried(scope: Any, receive: Any, send: Any) -> None:
+        """Answers from inside the framework, by the same function as in front of it."""
+        await answer(edge, route, scope, receive, send)
+
+    async def handle() -> ASGIApp:
+        return carried
+
+    async def handle_other() -> ASGIApp:
+        return carried
 
     description = openapi.description_of(route.path)
     documented = HTTPRouteHandler(
@@ -90,27 +96,7 @@ def _handlers(edge: Edge, route: Route) -> list[HTTPRouteHandler]:
         responses=openapi.response_specs(description),
     )(handle)
     others = [method for method in HttpMethod if method.value not in route.methods or method is HttpMethod.HEAD]
-
-    async def handle_other(request: Request[Any, Any, Any]) -> Response[bytes]:
-        return await _carry(edge, route, request)
-
     undocumented = HTTPRouteHandler(path=route.path, http_method=others, status_code=200, include_in_schema=False)(
         handle_other
     )
     return [undocumented, documented]  # in this order, or Litestar makes an OPTIONS handler of its own
-
-
-async def _carry(edge: Edge, route: Route, request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Answer a hot route from inside the framework, by the same functions as in front of it."""
-    hot, announced = read_head(edge, request.scope)  # type: ignore[arg-type]
-    body = await read_body(request.receive) if announced <= BODY_LIMIT_BYTES else None  # type: ignore[arg-type]
-    if body is None or len(body) > BODY_LIMIT_BYTES:
-        response = edge.refuse(route, hot, too_large())
-        response.headers = (*response.headers, (b"connection", b"close"))  # the rest of the request was not read
-    else:
-        hot.body = body
-        answered = edge.answer(route, hot)
-        response = answered if isinstance(answered, HotResponse) else await answered
-    headers = {name.decode(): value.decode("latin-1") for name, value in response.headers}
-    media_type = headers.pop("content-type", None)
-    return Response(response.body, status_code=response.status, headers=headers, media_type=media_type)

@@ -142,7 +142,7 @@ def _server(listener: Listener, connection: Callable[..., Connection]) -> _Serve
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # whose word on addresses counts is decided here, by TRUSTED_PROXIES
+            proxy_headers=False,  # the address of a request is the peer's, whatever its headers say
             backlog=BACKLOG,
             timeout_keep_alive=listener.keep_alive_seconds,
             timeout_graceful_shutdown=FINISH_SECONDS,
