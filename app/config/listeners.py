@@ -1,6 +1,5 @@
 """Settings: where the service listens, who may reach it, and what it is called from outside."""
 
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,6 @@ from app.config.values import (
     Address,
     parse_address,
     parse_base_url,
-    parse_network,
     parse_origin,
     parse_path,
     setting,
@@ -66,13 +64,5 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True):
             "The web origins whose scripts may call the service (CORS).",
             allowed="origins such as https://app.example.com, separated by commas or spaces",
             parse=parse_origin,
-        ),
-    ] = ()
-    trusted_proxies: Annotated[
-        tuple[IPv4Network | IPv6Network, ...],
-        setting(
-            "The proxies whose `X-Forwarded-For` is believed.",
-            allowed="IP addresses and networks such as 10.0.0.0/8, separated by commas or spaces",
-            parse=parse_network,
         ),
     ] = ()

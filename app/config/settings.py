@@ -38,6 +38,7 @@ ANNOUNCED = (
     "RATE_LIMIT_BACKEND",
     "REDIS_WAIT_REPLICAS",
     "STORE_BATCHING",
+    "TRUSTED_PROXIES",
 )
 """Settings that a later version will have: set today they are warned about, not taken for misspellings."""
 

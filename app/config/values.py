@@ -6,7 +6,7 @@ Rules:
 """
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
@@ -108,18 +108,6 @@ def parse_origin(text: str) -> str:
         raise ValueError("an origin has no path, query or fragment")
     default_port = {"http": ":80", "https": ":443"}[url.scheme]
     return f"{url.scheme}://{url.netloc.lower().removesuffix(default_port)}"
-
-
-def parse_network(text: str) -> IPv4Network | IPv6Network:
-    """An address, or a network in CIDR notation."""
-    try:
-        return ip_network(text)
-    except ValueError as error:
-        try:
-            suggestion = ip_network(text, strict=False)
-        except ValueError:
-            raise ValueError("is not an IP address or network") from error
-        raise ValueError(f"has bits beyond its prefix (the network is {suggestion})") from error
 
 
 def parse_scope_token(text: str) -> str:
