@@ -121,6 +121,9 @@ sbom: $(DEVELOPMENT) ## dist/auth-service.cdx.json: what the service is made of 
 	@mkdir -p dist
 	@$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
 	    --output-reproducible --output-format JSON --output-file dist/auth-service.cdx.json
+	@$(BIN)/python -c 'import json, sys; bom = json.load(open(sys.argv[1])); \
+	    bom["metadata"]["component"]["version"] = sys.argv[2]; json.dump(bom, open(sys.argv[1], "w"), indent=2)' \
+	    dist/auth-service.cdx.json $(VERSION)
 	@echo "dist/auth-service.cdx.json"
 
 .PHONY: image
