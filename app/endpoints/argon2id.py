@@ -8,7 +8,7 @@ import asyncio
 from concurrent.futures import Executor
 
 from argon2 import PasswordHasher
-from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.exceptions import Argon2Error
 
 from app.protocol.errors import ErrorCode, ProtocolError
 
@@ -39,5 +39,5 @@ class Argon2idVerifier:
     def _verify(self, phc: str, secret: str) -> bool:
         try:
             return self._hasher.verify(phc, secret)
-        except (Argon2Error, InvalidHashError):
+        except (Argon2Error, ValueError):  # ValueError: what is kept is no argon2id string
             return False

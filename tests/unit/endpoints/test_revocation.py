@@ -93,21 +93,21 @@ CLAIMS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    "token",
-    [
-        "x",
-        "ü",
-        "a" * 10_000,
-        "eyJhbGciOiJub25lIn0.e30.",
-        new_token(TokenKind.ACCESS, "1a2b", random_bytes),
-        new_token(TokenKind.REFRESH, "1a2b", random_bytes),
-        new_token(TokenKind.CODE, "1a2b", random_bytes),
-        signed_by_ring(CLAIMS | {"exp": int(NOW)}, "at+jwt"),
-        signed_by_ring(CLAIMS | {"client_id": "other"}, "JWT"),
-        signed_by_ring(CLAIMS | {"iss": "https://other.example"}, "at+jwt"),
-    ],
-)
+UNKNOWN = {
+    "malformed": "x",
+    "not ASCII": "ü",
+    "too long": "a" * 10_000,
+    "unsigned": "eyJhbGciOiJub25lIn0.e30.",
+    "unknown access token": new_token(TokenKind.ACCESS, "1a2b", random_bytes),
+    "unknown refresh token": new_token(TokenKind.REFRESH, "1a2b", random_bytes),
+    "unknown code": new_token(TokenKind.CODE, "1a2b", random_bytes),
+    "expired JWT": signed_by_ring(CLAIMS | {"exp": int(NOW)}, "at+jwt"),
+    "another's ID token": signed_by_ring(CLAIMS | {"client_id": "other"}, "JWT"),
+    "another issuer's": signed_by_ring(CLAIMS | {"iss": "https://other.example"}, "at+jwt"),
+}
+
+
+@pytest.mark.parametrize("token", list(UNKNOWN.values()), ids=list(UNKNOWN))
 async def test_what_is_unknown_is_fine_and_writes_nothing(token: str) -> None:
     """RFC 7009 section 2.2: "invalid tokens do not cause an error response"."""
     wired = wired_with(OPAQUE)

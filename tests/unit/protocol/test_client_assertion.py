@@ -415,7 +415,7 @@ def test_the_subject_can_be_peeked_at(claims: dict[str, Any], subject: str | Non
 
 @pytest.mark.parametrize(
     "assertion",
-    ["", ".", "..", "...", "a.b.c", "a.b", "é.é.é", "\ud800.x.y", "\0", "eyJhbGciOiJFUzI1NiJ9.e30", signed() + ".x"],
+    ["", ".", "..", "...", "a.b.c", "a.b", "é.é.é", "\ud800.x.y", "\0", "eyJhbGciOiJFUzI1NiJ9.e30", "e30.e30.AA.AA"],
 )
 def test_what_is_no_jwt_is_refused(assertion: str) -> None:
     assert peek_subject(assertion) is None
