@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenRef
+from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 
 
 class StoreError(Exception):
@@ -58,6 +58,17 @@ class Issuance(msgspec.Struct, frozen=True):
     """A refresh token. Where both are given they name the same family."""
 
 
+class IssuedFacts(msgspec.Struct, frozen=True, gc=False):
+    """What a JWT says of its own origin, for the rules that end many tokens at once."""
+
+    client_id: str
+    subject: str
+    issued_at: int
+    """Unix seconds."""
+    key_id: str | None = None
+    """The ``kid`` that signed it."""
+
+
 class Rotation(Enum):
     """How an attempt to use a refresh token ended."""
 
@@ -70,8 +81,9 @@ class Rotation(Enum):
 class TokenStore(Protocol):
     """The shared memory of the service."""
 
-    kind: str
-    """``memory`` or ``redis``: the bounded label of the store's metrics."""
+    @property
+    def kind(self) -> str:
+        """``memory`` or ``redis``: the bounded label of the store's metrics."""
 
     @property
     def degraded(self) -> bool:
@@ -120,8 +132,21 @@ class TokenStore(Protocol):
     async def revoke_jwt(self, ref: TokenRef, until: int) -> None:
         """Mark one JWT as revoked until ``until``, its own expiry (Unix seconds)."""
 
-    async def is_jwt_revoked(self, ref: TokenRef, family: str | None) -> bool:
-        """Whether the JWT itself or its family is marked as revoked. One round trip."""
+    async def is_jwt_revoked(self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None) -> bool:
+        """Whether the JWT itself or its family is marked as revoked. One round trip.
+
+        ``issued`` lets the store also say True for JWTs whose marks it may have lost, and raise StoreUnavailable for
+        those whose marks lie in a Redis that is away; None asks for the marks alone.
+        """
+
+    async def defer_revocation(self, kind: TokenKind, ref: TokenRef, client_id: str) -> bool:
+        """Keep a client's wish to revoke an opaque token that cannot be read now (``find_…`` raised StoreUnavailable).
+
+        True: it is kept, and carried out as soon as the token can be read, if the client owns the token (and for a
+        refresh token with its whole family); until then the token stays unreadable, neither active nor inactive.
+        False: this store cannot promise that, and the caller answers with the outage. Raises StoreFull where there is
+        no room.
+        """
 
     async def remember_once(self, digest: bytes, until: int) -> bool:
         """Remember a one-time value until ``until`` (Unix seconds): True the first time, False for every repeat.

@@ -11,12 +11,12 @@ Rules:
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenRef
+from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
 from app.storage.expiry import ExpiringMarks, ExpiryBuckets
-from app.storage.interface import Issuance, Rotation, StoreFull
+from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreFull
 
 SHARDS = 256
 """One dict for each value of a digest's first byte."""
@@ -148,11 +148,14 @@ class MemoryStore:
         if not self._revoked_jwts.mark(ref.digest, until, self._now()):
             raise StoreFull("no room for another revoked JWT")
 
-    async def is_jwt_revoked(self, ref: TokenRef, family: str | None) -> bool:
+    async def is_jwt_revoked(self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None) -> bool:
         now = self._now()
         if self._revoked_jwts.is_marked(ref.digest, now):
             return True
         return family is not None and self._revoked_families.is_marked(family, now)
+
+    async def defer_revocation(self, kind: TokenKind, ref: TokenRef, client_id: str) -> bool:
+        return False  # memory can always be read
 
     async def remember_once(self, digest: bytes, until: int) -> bool:
         now = self._now()
@@ -183,6 +186,37 @@ class MemoryStore:
             self._once.sweep(now, limit),
         ]
         return max(looked_at) >= limit
+
+    def family_members(self, family: str) -> tuple[bytes, ...]:
+        """The digests of a family's tokens."""
+        return tuple(self._families.get(family, ()))
+
+    def revoked_families(self) -> list[tuple[str, int]]:
+        """The marked families, each with the end of its mark."""
+        return self._revoked_families.items()
+
+    def one_time_values(self) -> list[tuple[bytes, int]]:
+        """The digests of one-time values, each with its end."""
+        return self._once.items()
+
+    def access_records(self) -> Iterator[list[tuple[bytes, AccessTokenRecord]]]:
+        """All access tokens, ended ones included: a slice as it stands when it is asked for."""
+        for shard in self._access.shards:
+            yield [(digest, decode_access_record(data)) for digest, data in shard.items()]
+
+    def refresh_records(self) -> Iterator[list[tuple[bytes, RefreshTokenRecord]]]:
+        """All refresh tokens, used and ended ones included: a slice as it stands when it is asked for."""
+        for shard in self._refresh.shards:
+            yield [(digest, decode_refresh_record(data)) for digest, data in shard.items()]
+
+    def holds(self, digest: bytes) -> bool:
+        """Whether a token is in memory, alive or ended."""
+        return digest in self._access or digest in self._refresh
+
+    def forget(self, digest: bytes) -> None:
+        """Drop a token without revoking it."""
+        self._drop_access(digest)
+        self._drop_refresh(digest)
 
     def held(self) -> dict[str, int]:
         """How much is in memory, ended or not: for tests and the operators' page."""

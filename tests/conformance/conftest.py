@@ -7,6 +7,7 @@ import pytest
 
 from app.clock import stopwatch
 from app.randomness import random_bytes
+from app.storage.fallback import FallbackStore
 from app.storage.interface import TokenStore
 from app.storage.memory import MemoryStore
 from app.storage.redis.node import Limits
@@ -20,10 +21,11 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
     return ("asyncio", {"use_uvloop": True})  # as the service runs
 
 
-@pytest.fixture(params=["memory", "redis", "redis-unbatched"])
+@pytest.fixture(params=["memory", "redis", "redis-unbatched", "fallback"])
 async def backend(request: pytest.FixtureRequest, redis_key_prefix: str) -> AsyncIterator[Backend]:
     clock = SteppingClock()
     installations: dict[str, TokenStore] = {}
+    complaints: list[str | None] = []
     async with AsyncExitStack() as stack:
 
         async def open_memory(prefix: str) -> TokenStore:
@@ -41,13 +43,21 @@ async def backend(request: pytest.FixtureRequest, redis_key_prefix: str) -> Asyn
                 now=clock,
                 stopwatch=stopwatch,
                 random_bytes=random_bytes,
-                limits=Limits(batching=request.param == "redis"),
+                limits=Limits(batching=request.param != "redis-unbatched"),
             )
+            if request.param == "fallback":
+                fallback = FallbackStore(
+                    replica, max_tokens=10_000, now=clock, longest_token_seconds=86_400, on_degraded=complaints.append
+                )
+                await fallback.open()
+                stack.push_async_callback(fallback.close)
+                return fallback
             await replica.open()
             stack.push_async_callback(replica.close)
             return replica
 
         yield Backend(clock, open_memory if request.param == "memory" else open_redis, redis_key_prefix)
+        assert complaints == []
 
 
 @pytest.fixture

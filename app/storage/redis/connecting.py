@@ -28,32 +28,27 @@ class Connector:
         database: int,
         connect_seconds: float,
         deadline_seconds: float,
+        greet: Callable[[RedisLink], Awaitable[None]],
     ) -> None:
-        """``connect_seconds`` bounds the whole making of a connection, ``deadline_seconds`` each operation on it."""
+        """``connect_seconds`` bounds the whole making of a connection, ``deadline_seconds`` each operation on it.
+
+        ``greet`` is the last step of making one; it may raise StoreError.
+        """
         self._credentials = credentials
         self._tls = tls
         self._database = database
         self._connect_seconds = connect_seconds
         self._deadline_seconds = deadline_seconds
+        self._greet = greet
 
     async def connect(
         self, address: Address, on_lost: Callable[[RedisLink], None], *, must_be_master: bool = True
     ) -> RedisLink:
         """A connection ready for use. Raises StoreError, whatever goes wrong."""
-        loop = asyncio.get_running_loop()
-        link: RedisLink | None = None
+        made: list[RedisLink] = []
         try:
             async with asyncio.timeout(self._connect_seconds):
-                credentials = self._credentials()
-                context = None if self._tls is None else self._tls.context()
-                _, link = await loop.create_connection(
-                    lambda: RedisLink(loop, self._deadline_seconds, on_lost),
-                    *address,
-                    ssl=context,
-                    server_hostname=None if context is None else address[0],
-                )
-                await self._introduce(link, credentials, must_be_master=must_be_master)
-                return link
+                return await self._connect(address, on_lost, made, must_be_master=must_be_master)
         except TimeoutError:
             reason: StoreError = StoreUnavailable(f"no connection to Redis within {self._connect_seconds} s")
         except ssl.SSLCertVerificationError as error:
@@ -66,9 +61,30 @@ class Connector:
             reason = StoreUnavailable(f"Redis' address cannot be used: {type(error).__name__}")
         except StoreError as error:
             reason = error
-        if link is not None:
-            link.abort(reason)
+        except asyncio.CancelledError:
+            _abandon(made, StoreUnavailable("the store is closed"))
+            raise
+        _abandon(made, reason)
         raise reason
+
+    async def _connect(
+        self, address: Address, on_lost: Callable[[RedisLink], None], made: list[RedisLink], *, must_be_master: bool
+    ) -> RedisLink:
+        """``made`` gets the connection as soon as there is one, for whoever has to close it."""
+        loop = asyncio.get_running_loop()
+        credentials = self._credentials()
+        context = None if self._tls is None else self._tls.context()
+
+        def new_link() -> RedisLink:
+            made.append(RedisLink(loop, self._deadline_seconds, on_lost))
+            return made[-1]
+
+        host, port = address
+        await loop.create_connection(
+            new_link, host, port, ssl=context, server_hostname=None if context is None else host
+        )
+        await self._introduce(made[0], credentials, must_be_master=must_be_master)
+        return made[0]
 
     async def _introduce(self, link: RedisLink, credentials: Credentials, *, must_be_master: bool) -> None:
         if credentials.password is not None:
@@ -80,3 +96,9 @@ class Connector:
             role = await link.call("ROLE")
             if role[0] != b"master":
                 raise StoreUnavailable("Redis is a replica; the service writes and needs the master")
+            await self._greet(link)
+
+
+def _abandon(made: list[RedisLink], reason: StoreError) -> None:
+    for link in made:
+        link.abort(reason)

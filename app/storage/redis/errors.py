@@ -54,6 +54,13 @@ ENDS_THE_CONNECTION = frozenset({"LOADING", "MASTERDOWN", "READONLY", "NOAUTH", 
 """Codes after which the server is not the one to talk to, or not yet."""
 
 
+def again(reason: StoreError) -> StoreError:
+    """The same error to raise once more: one that is raised twice would carry both tracebacks, and grow."""
+    copy = type(reason).__new__(type(reason), *reason.args)
+    copy.__dict__.update(reason.__dict__)
+    return copy
+
+
 def error_code(reply: Exception) -> str:
     """The code that an error reply begins with."""
     return str(reply).partition(" ")[0]

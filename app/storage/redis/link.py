@@ -16,7 +16,7 @@ from typing import Any, cast
 import hiredis
 
 from app.storage.interface import StoreError, StoreUnavailable
-from app.storage.redis.errors import ENDS_THE_CONNECTION, error_code, translate
+from app.storage.redis.errors import ENDS_THE_CONNECTION, again, error_code, translate
 
 _INCOMPLETE = object()
 
@@ -43,7 +43,7 @@ class RedisLink(asyncio.Protocol):
         self._deadline_seconds = deadline_seconds
         self._on_lost = on_lost
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
-        self._transport: asyncio.Transport
+        self._transport: asyncio.Transport | None = None
         self._waiting: deque[Waiting] = deque()
         self._sent_at: deque[tuple[float, int]] = deque()
         """When a batch left, and the number of its last reply."""
@@ -60,6 +60,8 @@ class RedisLink(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
+        if self.lost is not None:  # given up on while it was being made
+            self._transport.abort()
         self._last_progress = self._loop.time()
 
     def data_received(self, data: bytes) -> None:
@@ -88,37 +90,45 @@ class RedisLink(asyncio.Protocol):
         self._sent += len(waiting)
         self.operations += operations
         self._sent_at.append((now, self._sent))
-        self._transport.write(packed)
+        if self._transport is not None:
+            self._transport.write(packed)
 
     def call(self, *arguments: bytes | str | int) -> asyncio.Future[Any]:
         """One command by itself, for what does not pass through batches."""
         future: asyncio.Future[Any] = self._loop.create_future()
         if self.lost is not None:
-            future.set_exception(self.lost)
+            future.set_exception(again(self.lost))
         else:
             self.send(pack(*arguments), (future,), 1)
         return future
 
-    def check_deadlines(self) -> None:
-        """Fail what has waited too long; end the connection if it has been silent for as long."""
+    def check_deadlines(self) -> bool:
+        """Fail what has waited too long. Whether the connection has been silent for as long, and was ended for it."""
         now = self._loop.time()
         while self._sent_at and self._sent_at[0][1] <= self._answered:
             self._sent_at.popleft()
         if self._waiting and now - self._last_progress >= self._deadline_seconds:
-            self.abort(StoreUnavailable(f"Redis has been silent for {self._deadline_seconds} s"))
-            return
+            self.abort_silent()
+            return True
         overdue = self._answered
         while self._sent_at and now - self._sent_at[0][0] >= self._deadline_seconds:
             overdue = self._sent_at.popleft()[1]
         for waiting in islice(self._waiting, overdue - self._answered):
             _fail(waiting, StoreUnavailable(f"Redis did not answer within {self._deadline_seconds} s"))
+        return False
+
+    def abort_silent(self) -> None:
+        """End the connection if nothing was heard on it for as long as an operation may take."""
+        if self._loop.time() - self._last_progress >= self._deadline_seconds:
+            self.abort(StoreUnavailable(f"Redis has been silent for {self._deadline_seconds} s"))
 
     def abort(self, reason: StoreError) -> None:
         """End the connection now and fail everything that waits on it."""
         if self.lost is not None:
             return
         self.lost = reason
-        self._transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
         waiting, self._waiting = self._waiting, deque()
         self.operations = 0
         for entry in waiting:
@@ -163,4 +173,4 @@ class RedisLink(asyncio.Protocol):
 def _fail(waiting: Waiting, reason: StoreError) -> None:
     for future in waiting if isinstance(waiting, list) else (waiting,):
         if not future.done():
-            future.set_exception(reason)
+            future.set_exception(again(reason))

@@ -18,10 +18,14 @@ from app.randomness import RandomBytes
 from app.storage.interface import StoreError, StoreUnavailable
 from app.storage.observer import StoreObserver
 from app.storage.redis.connecting import Connector, Resolver
+from app.storage.redis.errors import again
 from app.storage.redis.link import RedisLink, Waiting, pack
 
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 1.0
+
+IDLE_LOOKS = 2
+"""A node that nothing waits for at so many looks in a row may be closed."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -95,15 +99,17 @@ class RedisNode:
             for event in events:
                 event.cancel()
         if not self._links:
-            raise self._why_not
+            raise again(self._why_not)
 
     async def close(self) -> None:
         """Send what is queued, wait for what is under way, then close."""
         self._flush()
         for keeper in self._keepers:
             keeper.cancel()
-        # Bounded: the deadline check ends whatever waits too long.
-        while any(link.operations for link in self._links):  # noqa: ASYNC110 - an event would cost every reply a test
+        # Bounded: the deadline check ends whatever waits too long. Who has just been answered may ask once more.
+        idle = 0
+        while idle < IDLE_LOOKS:
+            idle = 0 if self._keys or self._commands or any(link.operations for link in self._links) else idle + 1
             await asyncio.sleep(0.005)
         for link in tuple(self._links):
             link.abort(StoreUnavailable("the store is closed"))
@@ -134,7 +140,7 @@ class RedisNode:
 
     def _admit(self) -> asyncio.Future[Any]:
         if not self._links or self._loop is None:
-            raise self._why_not
+            raise again(self._why_not)
         queued = len(self._keys) + len(self._commands)
         if queued + self._under_way >= self._limits.max_queue:
             self._under_way = sum(link.operations for link in self._links)
@@ -167,7 +173,7 @@ class RedisNode:
             for entry in waiting:
                 for future in entry if isinstance(entry, list) else (entry,):
                     if not future.done():
-                        future.set_exception(self._why_not)
+                        future.set_exception(again(self._why_not))
             return
         link = links[0] if len(links) == 1 else min(links, key=_operations)
         link.send(packed, waiting, operations)
@@ -177,8 +183,11 @@ class RedisNode:
             self._loop.call_later(self._check_seconds, self._check_deadlines)
 
     def _check_deadlines(self) -> None:
-        for link in tuple(self._links):
-            link.check_deadlines()
+        silent = [link for link in tuple(self._links) if link.check_deadlines()]
+        if silent:
+            # The others go to the same server: whoever is sent there next would wait as long, so idle ones end too.
+            for link in tuple(self._links):
+                link.abort_silent()
         self._checking = any(link.operations for link in self._links)
         if self._checking and self._loop is not None:
             self._loop.call_later(self._check_seconds, self._check_deadlines)

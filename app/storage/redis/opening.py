@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from app.randomness import RandomBytes
 from app.storage.observer import StoreObserver, Unobserved
+from app.storage.redis.birth import Birth
 from app.storage.redis.connecting import Connector
 from app.storage.redis.engine import Engine
 from app.storage.redis.keyspace import Keyspace
@@ -39,12 +40,15 @@ def redis_store(
     where it is None. Raises ValueError for a prefix that cannot be used.
     """
     observer = observer or Unobserved()
+    keyspace = Keyspace(key_prefix)
+    birth = Birth(keyspace, now)
     connector = Connector(
         credentials=credentials or (lambda: options.url_credentials),
         tls=(tls or TlsFiles()) if options.tls else None,
         database=options.database,
         connect_seconds=connect_seconds,
         deadline_seconds=deadline_seconds,
+        greet=birth.learn,
     )
     engine: Engine
     if options.deployment is Deployment.SINGLE:
@@ -63,4 +67,4 @@ def redis_store(
         )
     else:
         raise ValueError(f"{options.deployment.value} is not supported yet")
-    return RedisStore(engine, Keyspace(key_prefix), now=now, stopwatch=stopwatch, observer=observer)
+    return RedisStore(engine, keyspace, birth, now=now, stopwatch=stopwatch, observer=observer)

@@ -5,6 +5,8 @@ Rules:
   family, from the members it reads there: reading them first and naming them would leave a gap between the two.
 - A family's mark is looked at before anything is written for the family: revocation wins over whatever races it.
 - Scripts never shorten the life of a mark or of a set of members.
+- What revokes begins with a command that a full Redis admits (DEL, EXPIRE); Redis then lets the script finish. What
+  issues begins with one that it refuses: nothing of it is written.
 """
 
 import hashlib
@@ -52,6 +54,18 @@ return 1
 """
 )
 
+# Brings back one token of a family that was kept elsewhere meanwhile. A used refresh token replaces an unused one.
+# KEYS: mark, members, token; ARGV: members that ended by then are forgotten, 1 to replace, four for the token.
+RESTORE = _script(
+    _REMEMBER
+    + """
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+if ARGV[2] == '0' and redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
+remember(KEYS[2], 3, 3)
+return 1
+"""
+)
+
 GONE, ALREADY_USED, ROTATED = 0, 1, 2
 """What ROTATE returns."""
 
@@ -73,21 +87,31 @@ return {ROTATED}
 # Returns the records of the access tokens that were alive.
 REVOKE_FAMILY = _script(
     """
-redis.call('SET', KEYS[1], 1, 'EX', math.max(tonumber(ARGV[1]), redis.call('TTL', KEYS[1])))
 local ended = {}
 for _, member in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
   local record = redis.call('GETDEL', ARGV[2] .. member)
   if record and string.sub(member, 1, 1) == 'a' then ended[#ended + 1] = record end
 end
 redis.call('DEL', KEYS[2])
+redis.call('SET', KEYS[1], 1, 'EX', math.max(tonumber(ARGV[1]), redis.call('TTL', KEYS[1])))
 return ended
+"""
+)
+
+# When this store was first used: KEYS[1], proposed as ARGV[1] and kept for ARGV[2] seconds from the last contact.
+BORN = _script(
+    """
+local born = redis.call('GET', KEYS[1]) or ARGV[1]
+redis.call('SET', KEYS[1], born, 'EX', ARGV[2])
+return born
 """
 )
 
 # Marks KEYS[1] for ARGV[1] seconds, or longer if it is marked for longer.
 MARK = _script(
     """
-redis.call('SET', KEYS[1], 1, 'EX', math.max(tonumber(ARGV[1]), redis.call('TTL', KEYS[1])))
+local life = math.max(tonumber(ARGV[1]), redis.call('TTL', KEYS[1]))
+if redis.call('EXPIRE', KEYS[1], life) == 0 then redis.call('SET', KEYS[1], 1, 'EX', life) end
 return 1
 """
 )

@@ -9,16 +9,18 @@ Rules:
 """
 
 import asyncio
+import itertools
 import math
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenRef
+from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
-from app.storage.interface import CorruptRecord, Issuance, Rotation, StoreError, StoreUnavailable
+from app.storage.interface import CorruptRecord, Issuance, IssuedFacts, Rotation, StoreError
 from app.storage.observer import StoreObserver
 from app.storage.redis import scripts
+from app.storage.redis.birth import BORN_LIFE_SECONDS, Birth
 from app.storage.redis.engine import Engine
 from app.storage.redis.errors import ScriptMissing
 from app.storage.redis.keyspace import ACCESS, REFRESH, Keyspace
@@ -32,6 +34,9 @@ MEMBER_SPARE_SECONDS = 120
 
 COUNT_SECONDS = 1.0
 """How often this replica adds what it has issued to the shared count."""
+
+RENEW_EVERY = 3600
+"""Every so many of them, the name of the store's birth is given its full life again."""
 
 _ROTATIONS = {
     scripts.GONE: Rotation.GONE,
@@ -72,6 +77,7 @@ class RedisStore:
         self,
         engine: Engine,
         keyspace: Keyspace,
+        birth: Birth,
         *,
         now: Callable[[], float],
         stopwatch: Callable[[], float],
@@ -82,6 +88,7 @@ class RedisStore:
         self.observer = observer
         self._engine = engine
         self._names = keyspace
+        self._birth = birth
         self._now = now
         self._counts = LiveCounts()
         self._counting: asyncio.Task[None] | None = None
@@ -185,17 +192,23 @@ class RedisStore:
         await self._call(scripts.MARK, [self._names.revoked_jwt(ref)], [self._life(until) + MARK_SPARE_SECONDS])
 
     @_measured
-    async def is_jwt_revoked(self, ref: TokenRef, family: str | None) -> bool:
+    async def is_jwt_revoked(self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None) -> bool:
         by_itself = self._engine.read(self._names.revoked_jwt(ref))
         if family is None:
-            return await by_itself is not None
-        by_family = self._engine.read(self._names.revoked_family(family))
-        # Both are awaited, whatever the first says: a failure that nobody looks at would be logged.
-        marks = [await _settled(by_itself), await _settled(by_family)]
-        for mark in marks:
-            if isinstance(mark, StoreError):
-                raise mark
-        return marks != [None, None]
+            marked = await by_itself is not None
+        else:
+            by_family = self._engine.read(self._names.revoked_family(family))
+            # Both are awaited, whatever the first says: a failure that nobody looks at would be logged.
+            marks = [await _settled(by_itself), await _settled(by_family)]
+            for mark in marks:
+                if isinstance(mark, StoreError):
+                    raise mark
+            marked = marks != [None, None]
+        # Looked at after the answer came: it came over a connection on which the store's birth had been learnt.
+        return marked or (issued is not None and self._birth.is_older(issued.issued_at))
+
+    async def defer_revocation(self, kind: TokenKind, ref: TokenRef, client_id: str) -> bool:
+        return False  # what Redis cannot be told now is nowhere else
 
     @_measured
     async def remember_once(self, digest: bytes, until: int) -> bool:
@@ -212,6 +225,40 @@ class RedisStore:
         if past:
             await self._engine.run(key, b"HDEL", key, *past[:1000])
         return total
+
+    @_measured
+    async def restore_access_token(self, ref: TokenRef, record: AccessTokenRecord) -> None:
+        """Remember an access token that was kept elsewhere, if it is absent and its family is not revoked."""
+        if record.expires_at <= self._now():
+            return
+        key, life, data = self._names.access(ref), self._life(record.expires_at), encode_record(record)
+        if record.family is None:
+            restored = await self._engine.run(key, b"SET", key, data, b"NX", b"EX", life)
+        else:
+            restored = await self._call(
+                scripts.RESTORE,
+                [self._names.revoked_family(record.family), self._names.family_members(record.family), key],
+                [self._forget_members_before(), 0, data, life, ACCESS + ref.digest, record.expires_at],
+            )
+        if restored:
+            self._counts.add(record)
+
+    @_measured
+    async def restore_refresh_token(self, ref: TokenRef, record: RefreshTokenRecord) -> None:
+        """Remember a refresh token that was kept elsewhere, if its family is not revoked, and it is absent or used."""
+        if record.expires_at <= self._now():
+            return
+        replace = 0 if record.used_at is None else 1
+        data, life = encode_record(record), self._life(record.expires_at)
+        await self._call(
+            scripts.RESTORE,
+            [
+                self._names.revoked_family(record.family),
+                self._names.family_members(record.family),
+                self._names.refresh(ref),
+            ],
+            [self._forget_members_before(), replace, data, life, REFRESH + ref.digest, record.expires_at],
+        )
 
     def _life(self, until: int) -> int:
         """Whole seconds from now, at least one: Redis takes no less."""
@@ -251,10 +298,14 @@ class RedisStore:
                 self._counts.add(decode_access_record(data), -1)
 
     async def _count_regularly(self) -> None:
-        while True:
+        born_at = self._names.born_at()
+        for turn in itertools.count(1):
             await asyncio.sleep(COUNT_SECONDS)
             if self._engine.is_connected:
                 await self._flush_counts()
+                if turn % RENEW_EVERY == 0:
+                    with suppress(StoreError):  # the next turn is soon enough
+                        await self._engine.run(born_at, b"EXPIRE", born_at, BORN_LIFE_SECONDS)
 
     async def _flush_counts(self) -> None:
         taken = self._counts.take(self._now())
@@ -280,5 +331,5 @@ async def _settled(answer: Awaitable[Any]) -> Any:
     """What a future came to: its value or its error."""
     try:
         return await answer
-    except StoreUnavailable as error:
+    except StoreError as error:
         return error

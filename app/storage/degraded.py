@@ -1,0 +1,142 @@
+"""Memory in place of a Redis that is away: it answers for what it was told, and says so where it does not know.
+
+Rules:
+- A well-formed token that it does not know may live in Redis: StoreUnavailable, never "inactive".
+- A token that it saw die is inactive. What it was told to revoke is kept, to be carried out in Redis.
+- JWTs issued before it began may be revoked in Redis: StoreUnavailable. Later ones are answered from memory.
+- It is bounded as the memory store is; a revocation that finds no room raises StoreFull.
+"""
+
+from collections.abc import Callable
+
+from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
+from app.storage.expiry import ExpiringMarks
+from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreFull, StoreUnavailable
+from app.storage.memory import MemoryStore
+
+_TAGS_SPARE = 1_000
+
+
+class DegradedMemory:
+    """A :class:`~app.storage.interface.TokenStore` that stands in for another."""
+
+    kind = "memory"
+    degraded = True
+    reached = True
+
+    def __init__(
+        self, memory: MemoryStore, now: Callable[[], float], longest_token_seconds: int, max_marks: int
+    ) -> None:
+        """``longest_token_seconds``: how long a revocation is kept of whose token nothing is known."""
+        self.memory = memory
+        self.since = int(now())
+        self._now = now
+        self._longest_token_seconds = longest_token_seconds
+        self._max_marks = max_marks
+        self._tags: dict[bytes, str] = {}
+        self._dead: ExpiringMarks[bytes] = ExpiringMarks(max_marks)
+        self._revoked_access: ExpiringMarks[bytes] = ExpiringMarks(max_marks)
+        self._revoked_jwts: ExpiringMarks[bytes] = ExpiringMarks(max_marks)
+        self.deferred: dict[tuple[TokenKind, TokenRef], str] = {}
+        """Who wished to revoke which token that could not be read."""
+
+    async def open(self) -> None:
+        await self.memory.open()
+
+    async def close(self) -> None:
+        await self.memory.close()
+
+    async def save(self, issuance: Issuance) -> None:
+        await self.memory.save(issuance)
+        if issuance.access is not None and issuance.access[1].family is None:
+            self._keep_tag(issuance.access[0])
+
+    async def find_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
+        record = await self.memory.find_access_token(ref)
+        if record is None:
+            self._require_known(ref.digest)
+        return record
+
+    async def find_refresh_token(self, ref: TokenRef) -> RefreshTokenRecord | None:
+        record = await self.memory.find_refresh_token(ref)
+        if record is None:
+            self._require_known(ref.digest)
+        return record
+
+    async def rotate(self, presented: TokenRef, used: RefreshTokenRecord, issuance: Issuance) -> Rotation:
+        outcome = await self.memory.rotate(presented, used, issuance)
+        if outcome is Rotation.GONE:
+            self._require_known(presented.digest)
+        return outcome
+
+    async def revoke_access_token(self, ref: TokenRef) -> None:
+        until = int(self._now()) + self._longest_token_seconds
+        self._mark(self._revoked_access, _named(ref), until)
+        self._mark(self._dead, ref.digest, until)
+        await self.memory.revoke_access_token(ref)
+
+    async def revoke_family(self, family: str, until: int) -> None:
+        members = self.memory.family_members(family)
+        await self.memory.revoke_family(family, until)
+        for digest in members:
+            self._mark(self._dead, digest, until)
+
+    async def revoke_jwt(self, ref: TokenRef, until: int) -> None:
+        self._mark(self._revoked_jwts, _named(ref), until)
+        await self.memory.revoke_jwt(ref, until)
+
+    async def is_jwt_revoked(self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None) -> bool:
+        if await self.memory.is_jwt_revoked(ref, family):
+            return True
+        if issued is None or issued.issued_at < self.since:
+            raise StoreUnavailable("whether this JWT was revoked is known to Redis, which is away")
+        return False
+
+    async def defer_revocation(self, kind: TokenKind, ref: TokenRef, client_id: str) -> bool:
+        if (kind, ref) not in self.deferred and len(self.deferred) >= self._max_marks:
+            raise StoreFull("no room for another revocation to be carried out later")
+        self.deferred[kind, ref] = client_id
+        return True
+
+    async def remember_once(self, digest: bytes, until: int) -> bool:
+        return await self.memory.remember_once(digest, until)
+
+    async def count_live_tokens(self) -> int:
+        return await self.memory.count_live_tokens()
+
+    def tag_of(self, digest: bytes, record: AccessTokenRecord) -> str | None:
+        """The slot tag of an access token in memory; None where it ended meanwhile."""
+        return record.family[:4] if record.family is not None else self._tags.get(digest)
+
+    def revoked_access_tokens(self) -> list[TokenRef]:
+        """Access tokens that were revoked here."""
+        return [_ref(name) for name, _ in self._revoked_access.items()]
+
+    def revoked_jwts(self) -> list[tuple[TokenRef, int]]:
+        """JWTs that were revoked here, each with the end of its mark."""
+        return [(_ref(name), until) for name, until in self._revoked_jwts.items()]
+
+    def is_dead(self, digest: bytes) -> bool:
+        """Whether the token was revoked here."""
+        return self._dead.is_marked(digest, self._now())
+
+    def _require_known(self, digest: bytes) -> None:
+        if not self.is_dead(digest) and not self.memory.holds(digest):
+            raise StoreUnavailable("this token may live in Redis, which is away")
+
+    def _keep_tag(self, ref: TokenRef) -> None:
+        self._tags[ref.digest] = ref.tag
+        if len(self._tags) > 2 * self.memory.held()["access"] + _TAGS_SPARE:
+            self._tags = {digest: tag for digest, tag in self._tags.items() if self.memory.holds(digest)}
+
+    def _mark(self, marks: ExpiringMarks[bytes], name: bytes, until: int) -> None:
+        if not marks.mark(name, until, self._now()):
+            raise StoreFull("no room for another revocation")
+
+
+def _named(ref: TokenRef) -> bytes:
+    return ref.tag.encode() + ref.digest
+
+
+def _ref(name: bytes) -> TokenRef:
+    return TokenRef(tag=name[:4].decode(), digest=name[4:])

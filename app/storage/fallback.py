@@ -1,0 +1,148 @@
+"""The start without Redis: memory stands in, and hands everything over when Redis comes back.
+
+Rules:
+- Redis reachable at start: it is the store from then on, and no later loss of it brings memory in.
+- Redis away at start: :class:`~app.storage.degraded.DegradedMemory` answers until Redis is back, then
+  :class:`~app.storage.handover.Handover` moves everything, then Redis is the store: one switch, never back.
+- What is lost is what dies with the process: SIGTERM waits for a return that can be finished.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
+from app.storage.degraded import DegradedMemory
+from app.storage.handover import Handover, ReturningStore
+from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreError, StoreUnavailable, TokenStore
+from app.storage.memory import MemoryStore
+
+LOOK_SECONDS = 0.2
+"""How often it is looked whether Redis is back."""
+
+
+class FallbackStore:
+    """A :class:`~app.storage.interface.TokenStore` that is memory until Redis has been reached, then Redis."""
+
+    def __init__(
+        self,
+        shared: ReturningStore,
+        *,
+        max_tokens: int,
+        now: Callable[[], float],
+        longest_token_seconds: int,
+        on_degraded: Callable[[str | None], None],
+        return_seconds: float = 5.0,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
+        """``on_degraded`` is told why memory steps in, and None when Redis is the store again.
+
+        ``longest_token_seconds`` is how long the revocation of an unknown token is kept; ``return_seconds`` bounds how
+        long :meth:`close` waits for a return.
+        """
+        self._shared = shared
+        self._max_tokens = max_tokens
+        self._now = now
+        self._longest_token_seconds = longest_token_seconds
+        self._on_degraded = on_degraded
+        self._return_seconds = return_seconds
+        self._look_seconds = look_seconds
+        self._memory: DegradedMemory | None = None
+        self._current: TokenStore = shared
+        self._returning: asyncio.Task[None] | None = None
+
+    @property
+    def kind(self) -> str:
+        """``memory`` while it stands in, else the shared store's kind."""
+        return self._current.kind
+
+    @property
+    def degraded(self) -> bool:
+        return self._memory is not None
+
+    @property
+    def reached(self) -> bool:
+        return self._current.reached
+
+    async def open(self) -> None:
+        """Open the shared store, or memory in its place."""
+        try:
+            await self._shared.open()
+        except StoreUnavailable as away:
+            memory = MemoryStore(self._max_tokens, self._now)
+            self._memory = DegradedMemory(memory, self._now, self._longest_token_seconds, self._max_tokens)
+            await self._memory.open()
+            self._current = self._memory
+            self._on_degraded(str(away))
+            self._returning = asyncio.create_task(self._return(self._memory))
+
+    async def close(self) -> None:
+        """Finish a return that can be finished, then close both."""
+        if self._returning is not None:
+            if self._shared.is_connected:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(self._returning), self._return_seconds)
+            self._returning.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._returning
+            self._returning = None
+        if self._memory is not None:
+            await self._memory.close()
+        await self._shared.close()
+
+    async def _return(self, memory: DegradedMemory) -> None:
+        """Wait for Redis, move everything, switch."""
+        while True:
+            if self._shared.is_connected:
+                handover = Handover(memory, self._shared)
+                self._current = handover
+                try:
+                    await handover.move_everything()
+                except StoreError:
+                    self._current = memory
+                else:
+                    self._current, self._memory = self._shared, None
+                    self._on_degraded(None)
+                    await memory.close()
+                    return
+            await asyncio.sleep(self._look_seconds)
+
+    # Plain methods that hand on the coroutine: after the switch nothing stands between an endpoint and Redis.
+
+    def save(self, issuance: Issuance) -> Coroutine[Any, Any, None]:
+        return self._current.save(issuance)
+
+    def find_access_token(self, ref: TokenRef) -> Coroutine[Any, Any, AccessTokenRecord | None]:
+        return self._current.find_access_token(ref)
+
+    def find_refresh_token(self, ref: TokenRef) -> Coroutine[Any, Any, RefreshTokenRecord | None]:
+        return self._current.find_refresh_token(ref)
+
+    def rotate(
+        self, presented: TokenRef, used: RefreshTokenRecord, issuance: Issuance
+    ) -> Coroutine[Any, Any, Rotation]:
+        return self._current.rotate(presented, used, issuance)
+
+    def revoke_access_token(self, ref: TokenRef) -> Coroutine[Any, Any, None]:
+        return self._current.revoke_access_token(ref)
+
+    def revoke_family(self, family: str, until: int) -> Coroutine[Any, Any, None]:
+        return self._current.revoke_family(family, until)
+
+    def revoke_jwt(self, ref: TokenRef, until: int) -> Coroutine[Any, Any, None]:
+        return self._current.revoke_jwt(ref, until)
+
+    def is_jwt_revoked(
+        self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None
+    ) -> Coroutine[Any, Any, bool]:
+        return self._current.is_jwt_revoked(ref, family, issued)
+
+    def defer_revocation(self, kind: TokenKind, ref: TokenRef, client_id: str) -> Coroutine[Any, Any, bool]:
+        return self._current.defer_revocation(kind, ref, client_id)
+
+    def remember_once(self, digest: bytes, until: int) -> Coroutine[Any, Any, bool]:
+        return self._current.remember_once(digest, until)
+
+    def count_live_tokens(self) -> Coroutine[Any, Any, int]:
+        return self._current.count_live_tokens()
