@@ -1,0 +1,77 @@
+"""The limit on each client's requests: 429 with Retry-After (RFC 6585 section 4)."""
+
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.programs.service_calls import ServiceCalls, assert_refused
+from tests.programs.service_clients import BASIC, RegisteredClient, with_secret
+from tests.programs.service_fixtures import StartService
+from tests.programs.service_process import ServiceProcess
+
+CallsOf = Callable[[ServiceProcess], ServiceCalls]
+FEW = with_secret("few", rate_limit_per_minute=5)
+QUICK = with_secret("quick", rate_limit_per_minute=120)
+UNLIMITED = with_secret("unlimited", rate_limit_per_minute="unlimited")
+DEFAULT = with_secret("default")
+
+
+@pytest.fixture
+def service(start_service: StartService, calls_of: CallsOf) -> ServiceCalls:
+    return calls_of(start_service(clients=(FEW, QUICK, UNLIMITED, DEFAULT), RATE_LIMIT_REQUESTS_PER_MINUTE="10"))
+
+
+def statuses(service: ServiceCalls, client: RegisteredClient, count: int) -> list[int]:
+    return [service.request_token(client).status_code for _ in range(count)]
+
+
+def test_a_client_over_its_limit_is_told_when_to_come_again(service: ServiceCalls) -> None:
+    assert statuses(service, FEW, 7) == [200] * 5 + [429] * 2
+    refused = service.request_token(FEW)
+    assert_refused(refused, 429, "slow_down")
+    assert 1 <= int(refused.headers["retry-after"]) <= 12  # one more each 12 seconds
+    assert service.metric("rate_limit_decisions_total", result="limited") == 3
+    assert service.metric("rate_limit_decisions_total", result="allowed") == 5
+
+
+def test_who_has_no_limit_of_its_own_has_the_services(service: ServiceCalls) -> None:
+    assert statuses(service, DEFAULT, 11) == [200] * 10 + [429]
+    assert statuses(service, UNLIMITED, 100) == [200] * 100
+
+
+def test_one_clients_limit_is_no_others_business(service: ServiceCalls) -> None:
+    statuses(service, FEW, 6)
+    assert statuses(service, DEFAULT, 10) == [200] * 10
+
+
+def test_the_endpoints_share_the_limit(service: ServiceCalls) -> None:
+    def ask(path: str) -> httpx.Response:
+        return service.http.post(path, auth=FEW.basic, data={"token": "x", "grant_type": "client_credentials"})
+
+    paths = ["/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/introspect", "/oauth/token"]
+    assert [ask(path).status_code for path in paths] == [200] * 5
+    for path in set(paths):
+        assert_refused(ask(path), 429, "slow_down")
+
+
+def test_nobody_can_use_up_anothers_limit(service: ServiceCalls) -> None:
+    for _ in range(20):
+        form = {"grant_type": "client_credentials"}
+        assert service.http.post("/oauth/token", auth=(FEW.id, "wrong"), data=form).status_code == 401
+    assert statuses(service, FEW, 5) == [200] * 5
+
+
+def test_after_the_wait_it_may_go_on(service: ServiceCalls) -> None:
+    answers = [service.request_token(QUICK) for _ in range(140)]
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.headers["retry-after"] == "1"
+    time.sleep(1.05)
+    assert service.request_token(QUICK).status_code == 200
+
+
+def test_0_is_no_limit(start_service: StartService, calls_of: CallsOf) -> None:
+    service = calls_of(start_service(clients=(BASIC, FEW), RATE_LIMIT_REQUESTS_PER_MINUTE="0"))
+    assert statuses(service, BASIC, 200) == [200] * 200
+    assert statuses(service, FEW, 6) == [200] * 5 + [429]  # a limit of its own stays
