@@ -29,6 +29,8 @@ from app.keys.sources.interface import Stored
 POLL_SECONDS = 10.0
 TIMEOUT_SECONDS = (3.0, 10.0)
 """For connecting, and for the answer."""
+_PASSING = (408, 409, 429)
+"""Refusals that may not be repeated when asked again."""
 _LABELS = {"app.kubernetes.io/name": "auth-service", "app.kubernetes.io/component": "keyring"}
 
 
@@ -147,7 +149,8 @@ class SecretSource:
             if status in expected:
                 return expected[status]
             message = f"{self.describe()} cannot be {done}: the API server answered {status}"
-            raise (SourceDenied if status in (401, 403, 422) else SourceUnreachable)(message) from None
+            refused = 400 <= status < 500 and status not in _PASSING
+            raise (SourceDenied if refused else SourceUnreachable)(message) from None
         except (HTTPError, OSError):
             raise SourceUnreachable(f"{self.describe()} cannot be {done}: no answer from the API server") from None
 
