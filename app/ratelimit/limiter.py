@@ -5,6 +5,8 @@ so a client may spend its minute at once and then waits for the refill.
 """
 
 WINDOW_SECONDS = 60.0
+_TOLERANCE = 0.1
+"""Of the time between two requests: what the rounding of sixty thousand sums comes to on a machine up for months."""
 
 
 class RateLimiter:
@@ -28,7 +30,7 @@ class RateLimiter:
         empty_at = self._empty_at.get(key, now)
         empty_at = max(empty_at, now)
         wait = empty_at + interval - now - WINDOW_SECONDS
-        if wait > 1e-9:  # the sum of intervals may exceed the window by a rounding error
+        if wait > interval * _TOLERANCE:
             return wait
         if len(self._empty_at) >= self._max_keys and key not in self._empty_at:
             self._forget_empty(now)
@@ -39,5 +41,5 @@ class RateLimiter:
         """Make room: an empty bucket is the same as none. If none is empty, forget the oldest half of the keys."""
         kept = {key: at for key, at in self._empty_at.items() if at > now}
         if len(kept) >= self._max_keys:
-            kept = dict(list(kept.items())[len(kept) // 2 :])
+            kept = dict(list(kept.items())[(len(kept) + 1) // 2 :])
         self._empty_at = kept
