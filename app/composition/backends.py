@@ -15,9 +15,11 @@ from app.config.store import StoreFallback, StoreSettings
 from app.keys.errors import KeyUsageError
 from app.keys.keeper import KeyKeeper
 from app.keys.sealing import KeyEncryption, parse_keks
-from app.keys.sources import RedisAddress, source_from_uri
+from app.keys.sources.redis_address import RedisAddress
+from app.keys.sources.uri import source_from_uri
 from app.model.clients import AccessTokenFormat
 from app.observability.metrics import Metrics, StoreMetrics
+from app.storage.fallback import FallbackStore
 from app.storage.interface import StoreUnavailable, TokenStore
 from app.storage.memory import MemoryStore
 from app.storage.redis.opening import redis_store
@@ -25,6 +27,9 @@ from app.storage.redis.options import Credentials, TlsFiles, parse_redis_url
 from app.storage.redis.store import RedisStore
 
 logger = logging.getLogger("app.service")
+
+LONGEST_ACCESS_TOKEN_SECONDS = 86_400
+"""No setting allows an access token a longer life."""
 
 
 def key_keeper(settings: Settings, registry: ClientRegistry, metrics: Metrics) -> KeyKeeper:
@@ -83,22 +88,33 @@ async def open_store(settings: Settings, metrics: Metrics) -> TokenStore:
         await memory.open()
         return memory
     redis = make_redis_store(store, metrics)
+    if store.store_fallback is StoreFallback.MEMORY:
+        fallback = FallbackStore(
+            redis,
+            max_tokens=store.memory_store_max_tokens,
+            now=clock.unix_now,
+            longest_token_seconds=LONGEST_ACCESS_TOKEN_SECONDS,
+            on_degraded=_tell_degraded,
+        )
+        await fallback.open()
+        return fallback
     try:
         await redis.open()
     except StoreUnavailable as error:
-        if store.store_fallback is StoreFallback.MEMORY:
-            await redis.close()
-            logger.warning(
-                "Redis is unreachable (%s): tokens are kept in the memory of this process alone, and unknown ones are "
-                "answered with 503; restart when Redis is back",
-                error,
-            )
-            fallback = MemoryStore(store.memory_store_max_tokens, clock.unix_now)
-            await fallback.open()
-            return fallback
         # It goes on trying by itself; the service is not ready until it succeeds.
         logger.error("Redis is unreachable (%s): not ready, trying again", error)  # noqa: TRY400 - expected
     return redis
+
+
+def _tell_degraded(why: str | None) -> None:
+    if why is None:
+        logger.warning("Redis is back: what memory held was handed over, and Redis is the store from now on")
+    else:
+        logger.warning(
+            "Redis is unreachable (%s): tokens are kept in the memory of this process alone, and well-formed ones that "
+            "it does not know are answered with 503, until Redis is back",
+            why,
+        )
 
 
 def make_redis_store(store: StoreSettings, metrics: Metrics) -> RedisStore:

@@ -7,7 +7,7 @@ from app.endpoints.client_authentication import ClientAuthenticator, require_con
 from app.endpoints.exchange import Request, Response
 from app.endpoints.limits import ClientLimits
 from app.endpoints.parameters import read_parameters
-from app.endpoints.signed_tokens import SignedTokens
+from app.endpoints.signed_tokens import SignedTokens, issued_facts
 from app.model.clients import Client
 from app.model.tokens import TokenKind
 from app.protocol.access_token import audience_values
@@ -66,7 +66,7 @@ class IntrospectionEndpoint:
         claims = self._signed_tokens.verify_access_token(token, now)
         if claims is None or not may_see(caller, claims.client_id, audience_values(claims.aud)):
             return None
-        revoked = await self._store.is_jwt_revoked(jti_ref(claims.jti), claims.family)
+        revoked = await self._store.is_jwt_revoked(jti_ref(claims.jti), claims.family, issued_facts(claims))
         return introspect_jwt(claims, revoked, caller, now)
 
 

@@ -12,7 +12,7 @@ from app.model.clients import Client
 from app.model.tokens import TokenKind, TokenRef
 from app.protocol.errors import invalid_grant
 from app.protocol.opaque_token import jti_ref, token_kind, token_ref
-from app.storage.interface import TokenStore
+from app.storage.interface import StoreUnavailable, TokenStore
 
 
 class RevocationEndpoint:
@@ -36,7 +36,8 @@ class RevocationEndpoint:
     async def handle(self, request: Request) -> Response:
         """200 once the token is dead, and for tokens that never lived (RFC 7009 section 2.2).
 
-        Raises ProtocolError or StoreError: a 200 is only given for a revocation that is in force.
+        Raises ProtocolError or StoreError: a 200 is only given for a revocation that is in force, or that a store
+        which cannot read the token now has promised to carry out before the token is readable again.
         """
         now = self._now()
         parameters = read_parameters(request)
@@ -54,14 +55,24 @@ class RevocationEndpoint:
         return empty_answer()
 
     async def _revoke_access_token(self, ref: TokenRef, client: Client) -> None:
-        record = await self._store.find_access_token(ref)
+        try:
+            record = await self._store.find_access_token(ref)
+        except StoreUnavailable:
+            if not await self._store.defer_revocation(TokenKind.ACCESS, ref, client.id):
+                raise
+            return
         if record is not None:
             _require_owner(record.client_id, client)
             await self._store.revoke_access_token(ref)
 
     async def _revoke_family_of(self, ref: TokenRef, client: Client) -> None:
         """A refresh token takes its access tokens with it (RFC 7009 section 2.1), and so does a used one."""
-        record = await self._store.find_refresh_token(ref)
+        try:
+            record = await self._store.find_refresh_token(ref)
+        except StoreUnavailable:
+            if not await self._store.defer_revocation(TokenKind.REFRESH, ref, client.id):
+                raise
+            return
         if record is not None:
             _require_owner(record.client_id, client)
             await self._store.revoke_family(record.family, record.family_expires_at)

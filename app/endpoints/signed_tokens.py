@@ -7,6 +7,7 @@ from app.keys.jwt import verify
 from app.keys.ring import KeyRing
 from app.protocol import access_token
 from app.protocol.access_token import AccessTokenClaims
+from app.storage.interface import IssuedFacts
 
 
 class SignedTokens:
@@ -34,3 +35,8 @@ class SignedTokens:
         except InvalidToken:
             return None
         return access_token.decode_claims(payload)
+
+
+def issued_facts(claims: AccessTokenClaims) -> IssuedFacts:
+    """What the store needs to know of a JWT that it has no record of."""
+    return IssuedFacts(claims.client_id, claims.sub, claims.iat)
