@@ -5,7 +5,6 @@ user can read; the printed commands read them from there.
 """
 
 import base64
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -55,15 +54,15 @@ Ctrl-C stops it; tokens are then gone, because they are kept in memory.
 def prepare_demo(folder: Path, environ: Mapping[str, str]) -> Demo:
     """Make what is missing in ``folder``, readable for this user only."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    secret = _keep(folder / "demo-secret", _new_secret)
+    secret = folder / "demo-secret"
+    _keep(secret, _new_secret)
     admin_token = folder / "admin-token"
     _keep(admin_token, _new_secret)
     clients = folder / "clients.yaml"
-    digest = base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()).rstrip(b"=").decode()
     client = {
         "id": CLIENT_ID,
         "auth_method": "client_secret_basic",
-        "secrets": [{"hash": f"sha256:{digest}"}],
+        "secrets": [{"file": secret.name}],  # by name, so that no file is ever out of step with another
         "grants": ["client_credentials"],
         "scopes": ["read", "write"],
     }
@@ -76,10 +75,8 @@ def _new_secret() -> str:
     return base64.urlsafe_b64encode(randomness.random_bytes(32)).rstrip(b"=").decode()
 
 
-def _keep(path: Path, make: Callable[[], str]) -> str:
+def _keep(path: Path, make: Callable[[], str]) -> None:
     if path.exists():
-        return path.read_text().strip()
-    text = make()
+        return
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text + "\n")
-    return text
+        file.write(make() + "\n")
