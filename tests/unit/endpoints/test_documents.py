@@ -61,7 +61,7 @@ def test_who_has_it_already_is_told_so(if_none_match: bytes | None, status: int)
 
 
 async def test_a_document_is_made_anew_when_its_source_is_another_object() -> None:
-    sources = [("a",)]
+    sources: list[tuple[str, ...]] = [("a",)]
     made: list[tuple[str, ...]] = []
 
     def build(source: tuple[str, ...]) -> Document:

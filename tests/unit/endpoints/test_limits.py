@@ -24,9 +24,7 @@ def admitted(per_minute: int | None, default: int, requests: int = 100) -> int:
     ("per_minute", "default", "expected"),
     [(None, 10, 10), (5, 10, 5), (20, 10, 20), (None, 0, 100), (0, 10, 100), (5, 0, 5)],
 )
-def test_the_clients_own_limit_counts_before_the_services(
-    per_minute: int | None, default: int, expected: int
-) -> None:
+def test_the_clients_own_limit_counts_before_the_services(per_minute: int | None, default: int, expected: int) -> None:
     assert admitted(per_minute, default) == expected
 
 

@@ -3,8 +3,7 @@
 import asyncio
 import contextvars
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from app.endpoints.stepping import start
 
 pytestmark = pytest.mark.anyio
 
-STEPS = ("return", "raise", "sleep", "future", "done future", "nested", "task", "thread", "catch", "context")
+STEPS = ("return", "raise", "sleep", "future", "done future", "nested", "task", "thread", "catch")
 
 
 class Failure(Exception):
@@ -49,22 +48,18 @@ async def walk(steps: tuple[str, ...], trail: list[str]) -> str:
             case "thread":
                 trail.append(await loop.run_in_executor(None, str, "threaded"))
             case "catch":
-                broken: asyncio.Future[str] = loop.create_future()
-                loop.call_soon(broken.set_exception, Failure("caught"))
-                try:
-                    await broken
-                except Failure as failure:
-                    trail.append(str(failure))
-            case "context":
-                async with asynccontextmanager(_context)(trail):
-                    await asyncio.sleep(0)
+                trail.append(await caught(loop.create_future()))
     return "end"
 
 
-async def _context(trail: list[str]) -> AsyncIterator[None]:
-    await asyncio.sleep(0)
-    yield
-    trail.append("left")
+async def caught(broken: asyncio.Future[str]) -> str:
+    asyncio.get_running_loop().call_soon(broken.set_exception, Failure("caught"))
+    try:
+        return await broken
+    except Failure as failure:
+        return str(failure)
+    finally:
+        await asyncio.sleep(0)
 
 
 async def outcome(make: Callable[[], Awaitable[str]]) -> str:

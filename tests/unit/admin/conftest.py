@@ -1,0 +1,8 @@
+"""Admin tests are coroutines on asyncio."""
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
