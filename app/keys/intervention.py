@@ -98,6 +98,22 @@ def _switch_to(document: RingDocument, entry: KeyEntry, begins: float, now: floa
     return Plan(tuple(changed), () if left else (NewKey(entry.algorithm),), notes=(f"{entry.kid} is promoted",))
 
 
+def plan_import(document: RingDocument, entry: KeyEntry, now: float, policy: RotationPolicy) -> Plan:
+    """Take in a key that was made elsewhere, created ``now``.
+
+    Where its algorithm has keys already it becomes a standing successor; in a ring that is in use a first key waits
+    for a lead, and in a new ring it signs at once. Raises KeyUsageError if the ring has the key already.
+    """
+    if document.find(entry.kid) is not None:
+        raise KeyUsageError(f"the ring has the key {entry.kid} already")
+    if any(state_of(k, now) in (KeyState.PUBLISHED, KeyState.SIGNING) for k in document.of(entry.algorithm)):
+        return Plan(add=(entry,), notes=(f"{entry.algorithm}: {entry.kid} is taken in as a successor",))
+    begins = now + policy.lead_seconds if document.keys else now - policy.skew_seconds
+    signing = msgspec.structs.replace(entry, signs_from=begins)
+    note = f"{entry.algorithm}: {entry.kid} is taken in as the first key"
+    return Plan(add=(signing,), create=(NewKey(entry.algorithm),), notes=(note,))
+
+
 def plan_retirement(document: RingDocument, algorithms: tuple[str, ...], now: float, policy: RotationPolicy) -> Plan:
     """Phase out algorithms that are no longer wanted: they sign until ``lead`` from now and verify as always."""
     changed = []

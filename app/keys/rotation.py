@@ -31,6 +31,8 @@ class Plan(msgspec.Struct, frozen=True):
     changed: tuple[KeyEntry, ...] = ()
     """Entries that replace those of the same kid."""
     create: tuple[NewKey, ...] = ()
+    add: tuple[KeyEntry, ...] = ()
+    """Entries of keys that were made elsewhere."""
     forget: frozenset[str] = frozenset()
     """Kids of removed keys that leave the document; never a reason to write by itself."""
     notes: tuple[str, ...] = ()
@@ -38,7 +40,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def is_due(self) -> bool:
-        return bool(self.changed or self.create)
+        return bool(self.changed or self.create or self.add)
 
     @property
     def rotated(self) -> tuple[str, ...]:
@@ -57,7 +59,7 @@ def carried_out(document: RingDocument, done: Plan, made: tuple[KeyEntry, ...]) 
     """The document after the plan, with the entries of the keys that were made for it; one revision further."""
     changed = {k.kid: k for k in done.changed}
     kept = tuple(changed.get(k.kid, k) for k in document.keys if k.kid not in done.forget)
-    return msgspec.structs.replace(document, keys=kept + made, revision=document.revision + 1)
+    return msgspec.structs.replace(document, keys=kept + done.add + made, revision=document.revision + 1)
 
 
 def next_due(document: RingDocument, now: float, policy: RotationPolicy) -> float:
@@ -164,9 +166,11 @@ def _with_housekeeping(document: RingDocument, due: Plan, now: float, policy: Ro
 
 
 def join(parts: list[Plan]) -> Plan:
+    """Several plans for one document, which do not touch the same keys, as one."""
     return Plan(
-        tuple(k for part in parts for k in part.changed),
-        tuple(n for part in parts for n in part.create),
-        frozenset().union(*(part.forget for part in parts)),
-        tuple(note for part in parts for note in part.notes),
+        changed=tuple(k for part in parts for k in part.changed),
+        create=tuple(n for part in parts for n in part.create),
+        add=tuple(k for part in parts for k in part.add),
+        forget=frozenset().union(*(part.forget for part in parts)),
+        notes=tuple(note for part in parts for note in part.notes),
     )

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from app.keys.document import RingDocument
+from app.keys.document import KeyEntry, RingDocument
 from app.keys.ring import KeyState, state_of
 
 
@@ -24,7 +24,7 @@ class KeyStatus(msgspec.Struct, frozen=True):
 
 
 def key_status(document: RingDocument, now: float) -> tuple[KeyStatus, ...]:
-    """All keys of the document, by algorithm and age."""
+    """All keys of the document, by algorithm and in the order in which they sign."""
     return tuple(
         KeyStatus(
             entry.kid,
@@ -39,5 +39,10 @@ def key_status(document: RingDocument, now: float) -> tuple[KeyStatus, ...]:
             max(0.0, now - entry.created_at),
             entry.private is not None and entry.private.sealed is not None,
         )
-        for entry in sorted(document.keys, key=lambda k: (k.algorithm, k.created_at, k.kid))
+        for entry in sorted(document.keys, key=_in_order)
     )
+
+
+def _in_order(entry: KeyEntry) -> tuple[str, float, float, str]:
+    begins = entry.signs_from if entry.signs_from is not None else float("inf")
+    return entry.algorithm, begins, entry.created_at, entry.kid
