@@ -6,10 +6,10 @@ import pytest
 
 from app.endpoints.exchange import Request
 from app.model.clients import IntrospectionPolicy
-from app.model.tokens import AccessTokenRecord, TokenKind, TokenRef
+from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.protocol.form import JSON_CONTENT_TYPE
 from app.protocol.metadata import REVOCATION_PATH
-from app.protocol.opaque_token import new_token
+from app.protocol.opaque_token import new_token, token_ref
 from app.randomness import random_bytes
 from app.storage.interface import StoreFull, StoreUnavailable
 from app.storage.memory import MemoryStore
@@ -209,6 +209,41 @@ async def test_200_is_given_only_for_a_revocation_that_is_in_force(failure: Exce
     store.failure = None
     assert await wired.is_active(issued["access_token"])
     assert (await wired.revoke(issued["refresh_token"])).status == 200
+
+
+class KeepingStore(MemoryStore):
+    """Cannot read, and keeps the wish to revoke for later (or cannot do that either)."""
+
+    keeps = True
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(100, clock)
+        self.kept: list[tuple[TokenKind, TokenRef, str]] = []
+
+    async def find_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
+        raise StoreUnavailable("away")
+
+    async def find_refresh_token(self, ref: TokenRef) -> RefreshTokenRecord | None:
+        raise StoreUnavailable("away")
+
+    async def defer_revocation(self, kind: TokenKind, ref: TokenRef, client_id: str) -> bool:
+        if self.keeps:
+            self.kept.append((kind, ref, client_id))
+        return self.keeps
+
+
+async def test_a_revocation_that_is_kept_for_later_is_given_200_and_no_other() -> None:
+    clock = Clock()
+    store = KeepingStore(clock)
+    wired = wired_with(OPAQUE, store=store, clock=clock)
+    issued = await wired.issue()
+    tokens = {TokenKind.ACCESS: issued["access_token"], TokenKind.REFRESH: issued["refresh_token"]}
+    for token in tokens.values():
+        assert (await wired.revoke(token)).status == 200
+    assert store.kept == [(kind, token_ref(token), "billing") for kind, token in tokens.items()]
+    store.keeps = False
+    for token in tokens.values():
+        assert (await wired.revoke(token)).error == (503, "temporarily_unavailable")
 
 
 async def test_a_jwts_mark_lasts_as_long_as_the_jwt() -> None:

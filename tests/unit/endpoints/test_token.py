@@ -1,6 +1,8 @@
 """The token endpoint, from a request's bytes to the answer's: both token formats, every refusal, every failure."""
 
+import asyncio
 import hashlib
+import threading
 from typing import Any
 
 import jwt
@@ -9,10 +11,13 @@ import pytest
 from jwt import PyJWK
 
 from app.endpoints.exchange import Request
+from app.grants.client_credentials import ClientCredentials
+from app.grants.decision import Loaded, TokenPolicy
 from app.keys.ring import EMPTY_RING
 from app.model.tokens import RefreshTokenRecord, TokenKind, TokenRef
 from app.protocol.metadata import TOKEN_PATH
 from app.protocol.opaque_token import family_tag, token_kind, token_ref
+from app.protocol.token_request import TokenRequest
 from app.storage.interface import Issuance, Rotation, StoreFull, StoreUnavailable
 from app.storage.memory import MemoryStore
 from tests.unit.endpoints.wiring import (
@@ -23,6 +28,7 @@ from tests.unit.endpoints.wiring import (
     NOW,
     OPAQUE,
     OTHER_API,
+    SIGNING_THREADS,
     Answer,
     Clock,
     Wired,
@@ -30,6 +36,7 @@ from tests.unit.endpoints.wiring import (
     confidential,
     key_ring,
     public,
+    signing_threads,
 )
 
 pytestmark = pytest.mark.anyio
@@ -436,6 +443,34 @@ async def test_without_a_key_that_signs_the_service_is_unavailable() -> None:
     assert answer.headers[b"retry-after"] == b"1"
     reason = {"operation": "issue", "reason": "no_signing_key"}
     assert wired.sample("token_operation_failures_total", **reason) == 1
+
+
+async def test_a_full_queue_of_signatures_is_an_outage_and_not_an_ever_longer_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.keys.jwt.MAX_WAITING_SIGNATURES", 3)
+    wired = Wired(confidential("billing", access_token_format=JWT), algorithm="RS256")
+    gate = threading.Event()
+    for _ in range(SIGNING_THREADS):
+        signing_threads().executor.submit(gate.wait, 30)
+    waiting = [asyncio.create_task(wired.post(TOKEN_PATH, CREDENTIALS)) for _ in range(3)]
+    await asyncio.sleep(0)
+    answer = await wired.post(TOKEN_PATH, CREDENTIALS)
+    gate.set()
+    assert answer.error == (503, "temporarily_unavailable")
+    assert {answer.status for answer in await asyncio.gather(*waiting)} == {200}
+    reason = {"operation": "issue", "reason": "signing_queue_full"}
+    assert wired.sample("token_operation_failures_total", **reason) == 1
+
+
+async def test_what_was_minted_is_not_shown() -> None:
+    wired = Wired(confidential("billing", refresh_token_enabled=True))
+    issue = ClientCredentials().decide(
+        TokenRequest("client_credentials"), wired.clients["billing"], Loaded(), SECOND, TokenPolicy(ISSUER, 0, 0)
+    )
+    minted = await wired.token._mint.mint(issue, wired.clients["billing"], NOW)
+    assert minted.response.access_token not in repr(minted)
+    assert repr(minted) == "Minted(…)"
 
 
 class ContradictoryStore(MemoryStore):

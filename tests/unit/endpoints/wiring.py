@@ -43,6 +43,7 @@ NOW = 1_800_000_000.75
 ISSUER = "https://issuer.example"
 API, OTHER_API = "https://api.example", "https://other.example"
 FAMILY_MAX_SECONDS = 30 * 86_400
+SIGNING_THREADS = 2
 OPAQUE, JWT = AccessTokenFormat.OPAQUE, AccessTokenFormat.JWT
 
 
@@ -65,7 +66,7 @@ def key_ring() -> KeyRing:
 
 @functools.cache
 def signing_threads() -> LowPriorityPool:
-    return signing_pool(2)
+    return signing_pool(SIGNING_THREADS)
 
 
 def generated(secret: str, not_after: float | None = None) -> ClientSecret:

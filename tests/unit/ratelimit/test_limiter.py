@@ -77,7 +77,13 @@ def test_a_refused_request_costs_nothing() -> None:
 
 def test_keys_do_not_share_a_bucket() -> None:
     limiter = RateLimiter()
-    assert [limiter.retry_after(key, 1, 0.0) > 0 for key in ("a", "b", "a", "b", "c")] == [False, False, True, True, False]
+    assert [limiter.retry_after(key, 1, 0.0) > 0 for key in ("a", "b", "a", "b", "c")] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_unlimited_is_not_even_counted() -> None:

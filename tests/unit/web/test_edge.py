@@ -145,6 +145,7 @@ async def test_everything_that_an_endpoint_does_becomes_a_response(
     status: int,
     outcome: str,
     reason: str | None,
+    *,
     waits: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:

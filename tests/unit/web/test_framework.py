@@ -6,6 +6,7 @@ import httpx
 import msgspec
 import pytest
 from litestar import Litestar
+from litestar import Request as LitestarRequest
 
 from app.clock import stopwatch
 from app.endpoints.answers import json_answer
@@ -15,7 +16,7 @@ from app.protocol.errors import invalid_client
 from app.protocol.metadata import INTROSPECTION_PATH, JWKS_PATH, REVOCATION_PATH, TOKEN_PATH
 from app.randomness import random_bytes
 from app.web.edge import Edge
-from app.web.framework import framework, openapi_document
+from app.web.framework import error_response, framework, openapi_document
 from app.web.routes import GET, POST, Route, route_table
 
 pytestmark = pytest.mark.anyio
@@ -100,6 +101,18 @@ async def test_what_it_does_not_know_is_refused_in_the_same_form(application: Li
     assert answer.status_code == 404
     assert answer.json() == {"error": "not_found", "error_description": "nothing is here"}
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_failure_outside_the_hot_routes_is_logged_and_not_told(
+    application: Litestar, caplog: pytest.LogCaptureFixture
+) -> None:
+    scope: Any = {"type": "http", "method": "GET", "state": {"request_id": "given"}}
+    answer = error_response(LitestarRequest(scope), RuntimeError("canary"))
+    assert answer.status_code == 500
+    assert b"canary" not in answer.content
+    (record,) = caplog.records
+    assert (record.levelname, record.__dict__["request_id"]) == ("ERROR", "given")
+    assert record.exc_info is not None
 
 
 # ------------------------------------------------------------------------------------------ what it says of itself
