@@ -4,8 +4,10 @@
 - An offer to change the protocol is ignored (RFC 9110 section 7.8 lets a server do that). Java's HTTP client makes one
   (``h2c``) with every request; the parser stops behind the headers of such a request, and stock uvicorn then loses
   its body.
+- A response leaves in one piece (:mod:`app.web.gathering`).
 """
 
+import asyncio
 from typing import Any
 
 import httptools
@@ -14,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.endpoints.answers import error_answer
 from app.protocol.errors import invalid_request
 from app.randomness import RandomBytes
+from app.web.gathering import Gathering
 
 _STATUS = b"HTTP/1.1 400 Bad Request\r\n"
 _REFUSED = error_answer(invalid_request("this is no HTTP request that the service understands"))
@@ -26,6 +29,9 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *arguments: Any, random_bytes: RandomBytes, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._random_bytes = random_bytes
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(Gathering(transport, self.loop))
 
     def data_received(self, data: bytes) -> None:
         """Parse what came. Requests that offer another protocol are parsed again without the offer."""
