@@ -1,4 +1,4 @@
-"""What a store tells its surroundings about its own work: the source of the ``store_*`` metrics."""
+"""What a store tells its surroundings about its own work: the source of the metrics about it and its cache."""
 
 from typing import Protocol
 
@@ -19,6 +19,19 @@ class StoreObserver(Protocol):
         """How many connections are in this state: ``connected`` or ``connecting``."""
 
 
+class CacheObserver(Protocol):
+    """Receives what the read cache does. Its methods are called inline and must be quick; they never raise."""
+
+    def lookup(self, result: str) -> None:
+        """Something was looked up: ``hit``, ``miss``, or ``bypass`` where there is no valid lease."""
+
+    def propagation(self, seconds: float) -> None:
+        """What this replica published to itself took so long."""
+
+    def subscribed(self, subscribed: bool) -> None:
+        """The channel of invalidations was opened, or lost."""
+
+
 class Unobserved:
     """Nobody measures."""
 
@@ -29,3 +42,9 @@ class Unobserved:
     def batch(self, operations: int) -> None: ...
 
     def connections(self, backend: str, state: str, count: int) -> None: ...
+
+    def lookup(self, result: str) -> None: ...
+
+    def propagation(self, seconds: float) -> None: ...
+
+    def subscribed(self, subscribed: bool) -> None: ...

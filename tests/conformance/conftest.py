@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from app.clock import stopwatch
+from app.clock import monotonic, stopwatch
 from app.randomness import random_bytes
 from app.storage.fallback import FallbackStore
 from app.storage.interface import TokenStore
@@ -21,7 +21,7 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
     return ("asyncio", {"use_uvloop": True})  # as the service runs
 
 
-@pytest.fixture(params=["memory", "redis", "redis-unbatched", "fallback"])
+@pytest.fixture(params=["memory", "redis", "redis-unbatched", "redis-cached", "fallback"])
 async def backend(request: pytest.FixtureRequest, redis_key_prefix: str) -> AsyncIterator[Backend]:
     clock = SteppingClock()
     installations: dict[str, TokenStore] = {}
@@ -44,6 +44,7 @@ async def backend(request: pytest.FixtureRequest, redis_key_prefix: str) -> Asyn
                 stopwatch=stopwatch,
                 random_bytes=random_bytes,
                 limits=Limits(batching=request.param != "redis-unbatched"),
+                monotonic=monotonic if request.param in {"redis-cached", "fallback"} else None,
             )
             if request.param == "fallback":
                 fallback = FallbackStore(

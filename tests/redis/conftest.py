@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
 from app.clock import stopwatch, unix_now
 from app.randomness import random_bytes
-from app.storage.redis.node import Limits
 from app.storage.redis.opening import redis_store
-from app.storage.redis.options import Credentials, parse_redis_url
+from app.storage.redis.options import parse_redis_url
 from app.storage.redis.store import RedisStore
 from tests.redis.cable import Cable
 
@@ -30,25 +30,15 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 def make_store() -> MakeStore:
     """``make_store(url, limits=…, now=…)``: a store with short deadlines, not open."""
 
-    def make(
-        url: str,
-        *,
-        limits: Limits | None = None,
-        now: Callable[[], float] = unix_now,
-        credentials: Callable[[], Credentials] | None = None,
-        prefix: str = PREFIX,
-    ) -> RedisStore:
-        return redis_store(
-            parse_redis_url(url),
-            prefix,
-            now=now,
-            stopwatch=stopwatch,
-            random_bytes=random_bytes,
-            credentials=credentials,
-            limits=limits,
-            deadline_seconds=DEADLINE_SECONDS,
-            connect_seconds=DEADLINE_SECONDS,
-        )
+    def make(url: str, *, prefix: str = PREFIX, **options: Any) -> RedisStore:
+        defaults: dict[str, Any] = {
+            "now": unix_now,
+            "stopwatch": stopwatch,
+            "random_bytes": random_bytes,
+            "deadline_seconds": DEADLINE_SECONDS,
+            "connect_seconds": DEADLINE_SECONDS,
+        }
+        return redis_store(parse_redis_url(url), prefix, **{**defaults, **options})
 
     return make
 

@@ -42,13 +42,20 @@ class Connector:
         self._greet = greet
 
     async def connect(
-        self, address: Address, on_lost: Callable[[RedisLink], None], *, must_be_master: bool = True
+        self,
+        address: Address,
+        on_lost: Callable[[RedisLink], None],
+        *,
+        on_message: Callable[[bytes, bytes], None] | None = None,
+        must_be_master: bool = True,
     ) -> RedisLink:
         """A connection ready for use. Raises StoreError, whatever goes wrong."""
-        made: list[RedisLink] = []
+        loop = asyncio.get_running_loop()
+        link = RedisLink(loop, self._deadline_seconds, on_lost, on_message)
         try:
             async with asyncio.timeout(self._connect_seconds):
-                return await self._connect(address, on_lost, made, must_be_master=must_be_master)
+                await self._connect(loop, address, link, must_be_master=must_be_master)
+                return link
         except TimeoutError:
             reason: StoreError = StoreUnavailable(f"no connection to Redis within {self._connect_seconds} s")
         except ssl.SSLCertVerificationError as error:
@@ -62,29 +69,21 @@ class Connector:
         except StoreError as error:
             reason = error
         except asyncio.CancelledError:
-            _abandon(made, StoreUnavailable("the store is closed"))
+            link.abort(StoreUnavailable("the store is closed"))
             raise
-        _abandon(made, reason)
+        link.abort(reason)
         raise reason
 
     async def _connect(
-        self, address: Address, on_lost: Callable[[RedisLink], None], made: list[RedisLink], *, must_be_master: bool
-    ) -> RedisLink:
-        """``made`` gets the connection as soon as there is one, for whoever has to close it."""
-        loop = asyncio.get_running_loop()
+        self, loop: asyncio.AbstractEventLoop, address: Address, link: RedisLink, *, must_be_master: bool
+    ) -> None:
         credentials = self._credentials()
         context = None if self._tls is None else self._tls.context()
-
-        def new_link() -> RedisLink:
-            made.append(RedisLink(loop, self._deadline_seconds, on_lost))
-            return made[-1]
-
         host, port = address
         await loop.create_connection(
-            new_link, host, port, ssl=context, server_hostname=None if context is None else host
+            lambda: link, host, port, ssl=context, server_hostname=None if context is None else host
         )
-        await self._introduce(made[0], credentials, must_be_master=must_be_master)
-        return made[0]
+        await self._introduce(link, credentials, must_be_master=must_be_master)
 
     async def _introduce(self, link: RedisLink, credentials: Credentials, *, must_be_master: bool) -> None:
         if credentials.password is not None:
@@ -97,8 +96,3 @@ class Connector:
             if role[0] != b"master":
                 raise StoreUnavailable("Redis is a replica; the service writes and needs the master")
             await self._greet(link)
-
-
-def _abandon(made: list[RedisLink], reason: StoreError) -> None:
-    for link in made:
-        link.abort(reason)

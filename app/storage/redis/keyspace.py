@@ -55,6 +55,14 @@ class Keyspace:
         """A one-time value."""
         return self._opening + digest[:2].hex().encode() + b"}o" + digest
 
+    def ended_channel(self) -> bytes:
+        """The channel on which names are published that were ended."""
+        return self._opening + b"meta}ended"
+
+    def beat_channel(self, replica: str) -> bytes:
+        """The channel on which a replica hears itself."""
+        return self._opening + b"meta}beat:" + replica.encode()
+
     def live_counts(self) -> bytes:
         """The hash that counts access tokens by the time at which they end."""
         return self._opening + b"meta}live"

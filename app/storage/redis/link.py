@@ -37,9 +37,15 @@ class RedisLink(asyncio.Protocol):
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, deadline_seconds: float, on_lost: Callable[["RedisLink"], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        deadline_seconds: float,
+        on_lost: Callable[["RedisLink"], None],
+        on_message: Callable[[bytes, bytes], None] | None = None,
     ) -> None:
+        """``on_message`` is called with channel and message if the connection subscribes to any."""
         self._loop = loop
+        self._on_message = on_message
         self._deadline_seconds = deadline_seconds
         self._on_lost = on_lost
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
@@ -136,6 +142,9 @@ class RedisLink(asyncio.Protocol):
         self._on_lost(self)
 
     def _answer(self, reply: Any) -> None:
+        if self._on_message is not None and isinstance(reply, list) and reply and reply[0] == b"message":
+            self._on_message(reply[1], reply[2])
+            return
         if not self._waiting:
             self.abort(StoreUnavailable("Redis sent a reply that nothing waits for"))
             return

@@ -4,20 +4,26 @@ import itertools
 from collections.abc import Callable
 
 from app.randomness import RandomBytes
-from app.storage.observer import StoreObserver, Unobserved
+from app.storage.observer import CacheObserver, StoreObserver, Unobserved
 from app.storage.redis.birth import Birth
+from app.storage.redis.cache import CacheLimits, Lease, ReadCache
 from app.storage.redis.connecting import Connector
 from app.storage.redis.engine import Engine
+from app.storage.redis.invalidation import Invalidation
 from app.storage.redis.keyspace import Keyspace
 from app.storage.redis.node import Limits, RedisNode
 from app.storage.redis.options import Address, CredentialsReader, Deployment, RedisOptions, TlsFiles
-from app.storage.redis.store import RedisStore
+from app.storage.redis.store import Background, RedisStore
 
 DEADLINE_SECONDS = 0.5
 """An operation that Redis has not answered by then has failed."""
 
 CONNECT_SECONDS = 2.0
 """A connection that is not ready by then has failed: name, TCP, TLS, credentials and role together."""
+
+
+STALENESS_SECONDS = 2.0
+"""Nothing that another replica ended longer ago is taken for alive, whatever fails."""
 
 
 def redis_store(
@@ -33,11 +39,16 @@ def redis_store(
     deadline_seconds: float = DEADLINE_SECONDS,
     connect_seconds: float = CONNECT_SECONDS,
     observer: StoreObserver | None = None,
+    monotonic: Callable[[], float] | None = None,
+    cache_limits: CacheLimits | None = None,
+    staleness_seconds: float = STALENESS_SECONDS,
+    cache_observer: CacheObserver | None = None,
 ) -> RedisStore:
-    """A store that is not open yet.
+    """A store that is not open yet. Raises ValueError for a prefix that cannot be used.
 
     ``credentials`` stands before those in the URL; ``tls`` is used where the URL asks for TLS, the system's authorities
-    where it is None. Raises ValueError for a prefix that cannot be used.
+    where it is None. With ``monotonic`` (seconds on a clock that neither steps nor stops) what is read is cached within
+    ``cache_limits``, and not believed ``staleness_seconds`` after another replica ended it, whatever fails.
     """
     observer = observer or Unobserved()
     keyspace = Keyspace(key_prefix)
@@ -67,4 +78,35 @@ def redis_store(
         )
     else:
         raise ValueError(f"{options.deployment.value} is not supported yet")
-    return RedisStore(engine, keyspace, birth, now=now, stopwatch=stopwatch, observer=observer)
+    cache_observer = cache_observer or Unobserved()
+    cache: ReadCache | None = None
+    background: list[Background] = []
+    limits_of_cache = cache_limits or CacheLimits()
+    if monotonic is not None and limits_of_cache.max_entries > 0:
+        lease = Lease()
+        cache = ReadCache(limits_of_cache, lease, monotonic)
+        background.append(
+            Invalidation(
+                engine=engine,
+                connector=connector,
+                resolve=resolve,
+                keyspace=keyspace,
+                replica=random_bytes(8).hex(),
+                cache=cache,
+                lease=lease,
+                staleness_seconds=staleness_seconds,
+                monotonic=monotonic,
+                observer=cache_observer,
+            )
+        )
+    return RedisStore(
+        engine,
+        keyspace,
+        birth,
+        cache=cache,
+        cache_observer=cache_observer,
+        background=background,
+        now=now,
+        stopwatch=stopwatch,
+        observer=observer,
+    )

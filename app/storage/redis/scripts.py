@@ -3,6 +3,7 @@
 Rules:
 - All keys of a call share one ``{tag}``. The keys of a family's members are made inside the script that ends the
   family, from the members it reads there: reading them first and naming them would leave a gap between the two.
+- What ends something publishes its name in the same step; keys and channels bear the same prefix.
 - A family's mark is looked at before anything is written for the family: revocation wins over whatever races it.
 - Scripts never shorten the life of a mark or of a set of members.
 - What revokes begins with a command that a full Redis admits (DEL, EXPIRE); Redis then lets the script finish. What
@@ -83,18 +84,63 @@ return {ROTATED}
 """
 )
 
-# Ends a family. KEYS: mark, members; ARGV: life of the mark in seconds, what the tokens' names begin with.
-# Returns the records of the access tokens that were alive.
+# A name as messages carry it: its length in two bytes, then itself.
+_NAMED = """
+local function named(name) return string.char(math.floor(#name / 256), #name % 256) .. name end
+"""
+
+# Ends an access token. KEYS: token; ARGV: channel. Returns its record, or nothing.
+REVOKE_ACCESS = _script(
+    _NAMED
+    + """
+local record = redis.call('GETDEL', KEYS[1])
+redis.call('PUBLISH', ARGV[1], named(KEYS[1]))
+return record
+"""
+)
+
+# Ends a family. KEYS: mark, members; ARGV: life of the mark in seconds, channel, what the tokens' names begin with.
+# Returns the names and records of the access tokens that were alive, in turn.
 REVOKE_FAMILY = _script(
-    """
+    _NAMED
+    + """
 local ended = {}
+local message = named(KEYS[1])
 for _, member in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
-  local record = redis.call('GETDEL', ARGV[2] .. member)
-  if record and string.sub(member, 1, 1) == 'a' then ended[#ended + 1] = record end
+  local name = ARGV[3] .. member
+  local record = redis.call('GETDEL', name)
+  if string.sub(member, 1, 1) == 'a' then
+    message = message .. named(name)
+    if record then
+      ended[#ended + 1] = name
+      ended[#ended + 1] = record
+    end
+  end
 end
 redis.call('DEL', KEYS[2])
 redis.call('SET', KEYS[1], 1, 'EX', math.max(tonumber(ARGV[1]), redis.call('TTL', KEYS[1])))
+redis.call('PUBLISH', ARGV[2], message)
 return ended
+"""
+)
+
+# Marks KEYS[1] for ARGV[1] seconds, or longer if it is marked for longer, and says so on the channel ARGV[2].
+MARK = _script(
+    _NAMED
+    + """
+local life = math.max(tonumber(ARGV[1]), redis.call('TTL', KEYS[1]))
+if redis.call('EXPIRE', KEYS[1], life) == 0 then redis.call('SET', KEYS[1], 1, 'EX', life) end
+redis.call('PUBLISH', ARGV[2], named(KEYS[1]))
+return 1
+"""
+)
+
+# Publishes ARGV[1] to the channel that is named like KEYS[1]. The DEL of what never exists is a write all the same: a
+# read-only replica refuses it, and a full server does not.
+BEAT = _script(
+    """
+redis.call('DEL', KEYS[1])
+return redis.call('PUBLISH', KEYS[1], ARGV[1])
 """
 )
 
@@ -104,15 +150,6 @@ BORN = _script(
 local born = redis.call('GET', KEYS[1]) or ARGV[1]
 redis.call('SET', KEYS[1], born, 'EX', ARGV[2])
 return born
-"""
-)
-
-# Marks KEYS[1] for ARGV[1] seconds, or longer if it is marked for longer.
-MARK = _script(
-    """
-local life = math.max(tonumber(ARGV[1]), redis.call('TTL', KEYS[1]))
-if redis.call('EXPIRE', KEYS[1], life) == 0 then redis.call('SET', KEYS[1], 1, 'EX', life) end
-return 1
 """
 )
 

@@ -11,16 +11,17 @@ Rules:
 import asyncio
 import itertools
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
 from app.storage.interface import CorruptRecord, Issuance, IssuedFacts, Rotation, StoreError
-from app.storage.observer import StoreObserver
+from app.storage.observer import CacheObserver, StoreObserver
 from app.storage.redis import scripts
 from app.storage.redis.birth import BORN_LIFE_SECONDS, Birth
+from app.storage.redis.cache import ReadCache
 from app.storage.redis.engine import Engine
 from app.storage.redis.errors import ScriptMissing
 from app.storage.redis.keyspace import ACCESS, REFRESH, Keyspace
@@ -44,6 +45,9 @@ _ROTATIONS = {
     scripts.ROTATED: Rotation.ROTATED,
 }
 
+_UNMARKED = b"-"
+"""What the cache holds under the name of a mark that is not there."""
+
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
 _Method = Callable[Concatenate["RedisStore", P], Coroutine[Any, Any, Answer]]
@@ -51,7 +55,7 @@ _Method = Callable[Concatenate["RedisStore", P], Coroutine[Any, Any, Answer]]
 
 def _measured(method: _Method[P, Answer]) -> _Method[P, Answer]:
     """Report how long a method took, and the errors it raised."""
-    operation = method.__name__
+    operation = method.__name__.removeprefix("_ask_")
 
     async def measured(self: "RedisStore", /, *args: P.args, **kwargs: P.kwargs) -> Answer:
         started = self.stopwatch()
@@ -67,6 +71,16 @@ def _measured(method: _Method[P, Answer]) -> _Method[P, Answer]:
     return measured
 
 
+class Background(Protocol):
+    """Something that runs while the store is open."""
+
+    def start(self) -> None:
+        """Begin, in a task of its own."""
+
+    async def stop(self) -> None:
+        """End, and wait for the end."""
+
+
 class RedisStore:
     """A :class:`~app.storage.interface.TokenStore` that all replicas share."""
 
@@ -79,16 +93,26 @@ class RedisStore:
         keyspace: Keyspace,
         birth: Birth,
         *,
+        cache: ReadCache | None,
+        cache_observer: CacheObserver,
+        background: Sequence[Background],
         now: Callable[[], float],
         stopwatch: Callable[[], float],
         observer: StoreObserver,
     ) -> None:
-        """``now`` gives Unix seconds, ``stopwatch`` seconds for durations; :mod:`app.storage.redis.opening` wires."""
+        """``now`` gives Unix seconds, ``stopwatch`` seconds for durations; ``background`` runs while the store is open.
+
+        :mod:`app.storage.redis.opening` wires.
+        """
         self.stopwatch = stopwatch
         self.observer = observer
         self._engine = engine
         self._names = keyspace
         self._birth = birth
+        self._cache = cache
+        self._cache_observer = cache_observer
+        self._background = background
+        self._ended_channel = keyspace.ended_channel()
         self._now = now
         self._counts = LiveCounts()
         self._counting: asyncio.Task[None] | None = None
@@ -108,6 +132,8 @@ class RedisStore:
     async def open(self) -> None:
         if self._counting is None:
             self._counting = asyncio.create_task(self._count_regularly())
+            for background in self._background:
+                background.start()
         await self._engine.open()
         self._reached = True
 
@@ -117,6 +143,8 @@ class RedisStore:
             with suppress(asyncio.CancelledError):
                 await self._counting
             self._counting = None
+            for background in self._background:
+                await background.stop()
         if self._engine.is_connected:
             await self._flush_counts()
         await self._engine.close()
@@ -139,11 +167,13 @@ class RedisStore:
         if access is not None:
             self._counts.add(access[1])
 
-    @_measured
     async def find_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
-        data = await self._engine.read(self._names.access(ref))
+        name = self._names.access(ref)
+        data = self._cached(name)
         if data is None:
-            return None
+            data = await self._ask_access_token(name)
+            if data is None:
+                return None
         record = decode_access_record(data)
         return record if record.expires_at > self._now() else None
 
@@ -173,39 +203,45 @@ class RedisStore:
 
     @_measured
     async def revoke_access_token(self, ref: TokenRef) -> None:
-        key = self._names.access(ref)
-        self._note_ended(await self._engine.run(key, b"GETDEL", key))
+        name = self._names.access(ref)
+        try:
+            self._note_ended(await self._call(scripts.REVOKE_ACCESS, [name], [self._ended_channel]))
+        finally:
+            self._drop([name])
 
     @_measured
     async def revoke_family(self, family: str, until: int) -> None:
         names = self._names
-        ended = await self._call(
-            scripts.REVOKE_FAMILY,
-            [names.revoked_family(family), names.family_members(family)],
-            [self._life(until) + MARK_SPARE_SECONDS, names.tagged(family[:4])],
-        )
-        for data in ended:
+        mark = names.revoked_family(family)
+        try:
+            ended = await self._call(
+                scripts.REVOKE_FAMILY,
+                [mark, names.family_members(family)],
+                [self._life(until) + MARK_SPARE_SECONDS, self._ended_channel, names.tagged(family[:4])],
+            )
+        finally:
+            self._drop([mark])
+        self._drop(ended[::2])
+        for data in ended[1::2]:
             self._note_ended(data)
 
     @_measured
     async def revoke_jwt(self, ref: TokenRef, until: int) -> None:
-        await self._call(scripts.MARK, [self._names.revoked_jwt(ref)], [self._life(until) + MARK_SPARE_SECONDS])
+        mark = self._names.revoked_jwt(ref)
+        try:
+            await self._call(scripts.MARK, [mark], [self._life(until) + MARK_SPARE_SECONDS, self._ended_channel])
+        finally:
+            self._drop([mark])
 
-    @_measured
     async def is_jwt_revoked(self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None) -> bool:
-        by_itself = self._engine.read(self._names.revoked_jwt(ref))
-        if family is None:
-            marked = await by_itself is not None
-        else:
-            by_family = self._engine.read(self._names.revoked_family(family))
-            # Both are awaited, whatever the first says: a failure that nobody looks at would be logged.
-            marks = [await _settled(by_itself), await _settled(by_family)]
-            for mark in marks:
-                if isinstance(mark, StoreError):
-                    raise mark
-            marked = marks != [None, None]
+        marks = [self._names.revoked_jwt(ref)]
+        if family is not None:
+            marks.append(self._names.revoked_family(family))
+        unknown = [mark for mark in marks if self._cached(mark) is None]
+        if unknown and await self._ask_is_marked(unknown):
+            return True
         # Looked at after the answer came: it came over a connection on which the store's birth had been learnt.
-        return marked or (issued is not None and self._birth.is_older(issued.issued_at))
+        return issued is not None and self._birth.is_older(issued.issued_at)
 
     async def defer_revocation(self, kind: TokenKind, ref: TokenRef, client_id: str) -> bool:
         return False  # what Redis cannot be told now is nowhere else
@@ -259,6 +295,53 @@ class RedisStore:
             ],
             [self._forget_members_before(), replace, data, life, REFRESH + ref.digest, record.expires_at],
         )
+
+    def _cached(self, name: bytes) -> bytes | None:
+        cache = self._cache
+        if cache is None:
+            return None
+        value = cache.get(name)
+        if value is not None:
+            self._cache_observer.lookup("hit")
+        else:
+            self._cache_observer.lookup("miss" if cache.has_lease else "bypass")
+        return value
+
+    def _drop(self, names: Iterable[bytes]) -> None:
+        if self._cache is not None:
+            self._cache.drop(names)
+
+    @_measured
+    async def _ask_access_token(self, name: bytes) -> bytes | None:
+        data: bytes | None = None
+        reading = None if self._cache is None else self._cache.begin(name)
+        try:
+            data = await self._engine.read(name)
+        finally:
+            if self._cache is not None:
+                self._cache.settle(reading, name, data)
+        return data
+
+    @_measured
+    async def _ask_is_marked(self, marks: list[bytes]) -> bool:
+        """Whether any of these marks is there. That one is not there is cached."""
+        cache = self._cache
+        readings = [None if cache is None else cache.begin(mark) for mark in marks]
+        answers: list[object] = [None] * len(marks)
+        settled = False
+        try:
+            asked = [self._engine.read(mark) for mark in marks]
+            # All are awaited, whatever the first says: a failure that nobody looks at would be logged.
+            answers = [await _settled(answer) for answer in asked]
+            settled = True
+        finally:
+            if cache is not None:
+                for reading, mark, answer in zip(readings, marks, answers, strict=True):
+                    cache.settle(reading, mark, _UNMARKED if settled and answer is None else None)
+        for answer in answers:
+            if isinstance(answer, StoreError):
+                raise answer
+        return any(answer is not None for answer in answers)
 
     def _life(self, until: int) -> int:
         """Whole seconds from now, at least one: Redis takes no less."""
