@@ -95,7 +95,7 @@ RFC_6749_ROWS = [
         400,
         "invalid_grant",
         grant_type="refresh_token",
-        refresh_token="asr_10000AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA4d7b4b3c",
+        refresh_token="asr_10000AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA35773270",
     ),
     # A client "not authorized to use this authorization grant type" is an unauthorized_client.
     by_client("not for this client", NO_GRANT.basic, 400, "unauthorized_client", grant_type="client_credentials"),

@@ -25,6 +25,11 @@ INACTIVE = b'{"active":false}'
 DIFFERS_BY_NATURE = {"date", "x-request-id"}
 
 
+@pytest.fixture(scope="session")
+def service(service_on_each_store: ServiceCalls) -> ServiceCalls:
+    return service_on_each_store
+
+
 def test_an_opaque_token_is_described_to_its_client(service: ServiceCalls) -> None:
     before = int(time.time())
     seen = service.introspect(BASIC, service.access_token(BASIC, scope="read"))

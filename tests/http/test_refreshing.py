@@ -25,6 +25,11 @@ PARALLEL = 50
 BOTH_FORMATS = pytest.mark.parametrize("client", [REFRESHER, REFRESHER_JWT], ids=["opaque", "jwt"])
 
 
+@pytest.fixture(scope="session")
+def service(service_on_each_store: ServiceCalls) -> ServiceCalls:
+    return service_on_each_store
+
+
 @BOTH_FORMATS
 def test_a_refresh_gives_new_tokens_and_ends_the_used_one(service: ServiceCalls, client: RegisteredClient) -> None:
     first = service.token(client)

@@ -8,6 +8,11 @@ from tests.programs.service_clients import AUDITOR, BASIC, JWT, OTHER, REFRESHER
 INACTIVE = {"active": False}
 
 
+@pytest.fixture(scope="session")
+def service(service_on_each_store: ServiceCalls) -> ServiceCalls:
+    return service_on_each_store
+
+
 @pytest.mark.parametrize("client", [BASIC, JWT], ids=["opaque", "jwt"])
 def test_a_revoked_token_is_dead_for_everyone(service: ServiceCalls, client: RegisteredClient) -> None:
     token = service.access_token(client)

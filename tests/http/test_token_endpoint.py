@@ -23,6 +23,11 @@ from tests.programs.service_clients import (
 )
 
 
+@pytest.fixture(scope="session")
+def service(service_on_each_store: ServiceCalls) -> ServiceCalls:
+    return service_on_each_store
+
+
 def test_an_opaque_token_has_its_form_and_life(service: ServiceCalls) -> None:
     answer = service.token(BASIC)
     assert answer == {

@@ -22,7 +22,7 @@ FAST_PATHS = ("asgi", "off")
 
 ALLOWED_ORIGIN = "https://app.example.com"
 StartService = Callable[..., ServiceProcess]
-ServiceOfMode = Callable[[str], ServiceCalls]
+ServiceOfMode = Callable[..., ServiceCalls]
 
 
 @pytest.fixture(scope="session", params=FAST_PATHS)
@@ -33,12 +33,17 @@ def fast_path(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def service_of_mode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceOfMode]:
-    """``service_of_mode(fast_path)``: the session's service of that mode, with every client of the tests."""
-    running: dict[str, ServiceCalls] = {}
+def service_of_mode(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceOfMode]:
+    """``service_of_mode(fast_path)``: the session's service of that mode, with every client of the tests.
 
-    def of_mode(mode: str) -> ServiceCalls:
-        if mode not in running:
+    ``service_of_mode(fast_path, "redis")``: the one whose tokens are in Redis.
+    """
+    running: dict[tuple[str, str], ServiceCalls] = {}
+
+    def of_mode(mode: str, store: str = "memory") -> ServiceCalls:
+        if (mode, store) not in running:
             folder = tmp_path_factory.mktemp(f"service-{mode}")
             admin_token = f"{CANARY}-admin-{secrets.token_hex(16)}"
             (folder / "admin-token").write_text(admin_token)
@@ -49,8 +54,11 @@ def service_of_mode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servic
                 "ALLOWED_ORIGINS": ALLOWED_ORIGIN,
                 "LOG_LEVEL": "debug",
             }
-            running[mode] = ServiceCalls(ServiceProcess(folder, settings), admin_token)
-        return running[mode]
+            if store == "redis":
+                settings["REDIS_URL"] = request.getfixturevalue("redis_url")
+                settings["REDIS_KEY_PREFIX"] = f"test-{secrets.token_hex(8)}"
+            running[mode, store] = ServiceCalls(ServiceProcess(folder, settings), admin_token)
+        return running[mode, store]
 
     try:
         yield of_mode
@@ -67,6 +75,14 @@ def service_of_mode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servic
 def service(fast_path: str, service_of_mode: ServiceOfMode) -> ServiceCalls:
     """The session's service of this mode."""
     return service_of_mode(fast_path)
+
+
+@pytest.fixture(scope="session", params=["memory", "redis"])
+def service_on_each_store(
+    request: pytest.FixtureRequest, fast_path: str, service_of_mode: ServiceOfMode
+) -> ServiceCalls:
+    """Like ``service``, once for each store: where the answers come from what the store remembers."""
+    return service_of_mode(fast_path, request.param)
 
 
 @pytest.fixture(scope="session")
