@@ -66,7 +66,11 @@ async def cpu_seconds(connection: Connection) -> float:
 
 
 async def subscribe(way: str, ears: Connection, reader: Connection, heard: Callable[[bytes], None]) -> None:
-    ears.hear = lambda message: [heard(key) for key in message] if isinstance(message, list) else heard(message)
+    def hear(message: Any) -> None:
+        for key in message if isinstance(message, list) else [message]:
+            heard(key)
+
+    ears.hear = hear
     if way == "pub/sub":
         await ears.call("SUBSCRIBE", "ended")
     elif way == "client tracking":
@@ -126,9 +130,10 @@ async def measure(way: str, port: int) -> str:
     for connection in (operator, *readers, *ears):
         connection.transport.abort()
     delays.sort()
+    p50, p99, longest = (delays[int((len(delays) - 1) * part)] * 1000 for part in (0.5, 0.99, 1))
     return (
-        f"{way:16} p50 {delays[len(delays) // 2] * 1000:5.2f} ms  p99 {delays[int(len(delays) * 0.99)] * 1000:5.2f} ms  "
-        f"max {delays[-1] * 1000:6.2f} ms  Redis: {cpu / reads * 1e6:5.2f} us of CPU a read, {memory / 1e6:5.1f} MB  "
+        f"{way:16} p50 {p50:5.2f} ms  p99 {p99:5.2f} ms  max {longest:6.2f} ms  "
+        f"Redis: {cpu / reads * 1e6:5.2f} us of CPU a read, {memory / 1e6:5.1f} MB  "
         f"({reads / (time.perf_counter() - started):,.0f} reads/s)"
     )
 
