@@ -13,9 +13,7 @@ def as_table(rows: Iterable[KeyStatus], now: float) -> list[str]:
     """The lines of a table, a key each."""
     cells = [_COLUMNS, *((r.kid, r.algorithm, r.state.value, duration(r.age_seconds), _next(r, now)) for r in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(_COLUMNS))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
-    ]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
 def _next(row: KeyStatus, now: float) -> str:
@@ -26,7 +24,11 @@ def _next(row: KeyStatus, now: float) -> str:
     if row.state is KeyState.RETIRED:
         return f"leaves the JWKS {_when(row.removed_at, now)}" if row.removed_at is not None else "stays in the JWKS"
     if row.state is KeyState.SIGNING:
-        return f"retires {_when(row.retires_at, now)}" if row.retires_at is not None else "signs until a successor is scheduled"
+        return (
+            f"retires {_when(row.retires_at, now)}"
+            if row.retires_at is not None
+            else "signs until a successor is scheduled"
+        )
     return f"signs from {_when(row.signs_from, now)}" if row.signs_from is not None else "stands ready"
 
 
