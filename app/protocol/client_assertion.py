@@ -13,8 +13,11 @@ from jwt import PyJWK
 from app.protocol.errors import ProtocolError, invalid_client
 
 MAX_ASSERTION_LENGTH = 16 * 1024
-MAX_LIFE_SECONDS = 600
-"""How far ``exp`` may lie ahead: it bounds how long a ``jti`` has to be remembered (RFC 7523 section 3, item 4)."""
+MAX_LIFE_SECONDS = 3600
+"""How far ``exp`` may lie ahead: it bounds how long a ``jti`` has to be remembered (RFC 7523 section 3, item 4).
+
+An hour and not less, because that is what Authlib gives its assertions, with no setting for another.
+"""
 CLOCK_SKEW_SECONDS = 30
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 _BY_KEY_TYPE = {

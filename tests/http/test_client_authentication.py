@@ -191,7 +191,7 @@ def wrong_assertions(issuer: str) -> dict[str, str]:
         "two audiences": client_assertion(issuer, aud=[issuer, "https://elsewhere.example.com"]),
         "no audience": client_assertion(issuer, aud=None),
         "expired": client_assertion(issuer, exp=now - 60),
-        "lives too long": client_assertion(issuer, exp=now + 3600),
+        "lives too long": client_assertion(issuer, exp=now + 7200),
         "no exp": client_assertion(issuer, exp=None),
         "not yet valid": client_assertion(issuer, nbf=now + 300),
         "from the future": client_assertion(issuer, iat=now + 300),

@@ -1,0 +1,55 @@
+"""PyJWT's PyJWKClient: how a resource server in Python verifies the tokens offline."""
+
+from collections.abc import Callable
+
+import jwt
+import pytest
+
+from tests.programs.service_calls import ServiceCalls, good_json
+from tests.programs.service_clients import API, JWT, OTHER_API, with_secret
+from tests.programs.service_fixtures import StartService
+from tests.programs.service_process import ServiceProcess
+
+
+def verify(service: ServiceCalls, token: str, algorithm: str, audience: str = API) -> dict[str, object]:
+    """What a resource server does (RFC 9068 section 4)."""
+    metadata = good_json(service.http.get("/.well-known/oauth-authorization-server"))
+    key = jwt.PyJWKClient(metadata["jwks_uri"]).get_signing_key_from_jwt(token)
+    assert jwt.get_unverified_header(token)["typ"] == "at+jwt"
+    required = ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"]
+    claims: dict[str, object] = jwt.decode(
+        token,
+        key,
+        algorithms=[algorithm],
+        audience=audience,
+        issuer=metadata["issuer"],
+        options={"require": required},
+    )
+    return claims
+
+
+def test_an_issued_token_verifies(service: ServiceCalls) -> None:
+    claims = verify(service, service.access_token(JWT, scope="read"), "ES256")
+    assert (claims["client_id"], claims["scope"]) == ("jwt", "read")
+
+
+def test_a_token_for_another_audience_does_not(service: ServiceCalls) -> None:
+    token = service.access_token(JWT, resource=OTHER_API)
+    assert verify(service, token, "ES256", OTHER_API)["aud"] == OTHER_API
+    with pytest.raises(jwt.InvalidAudienceError):
+        verify(service, token, "ES256", API)
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256", "ES256", "ES384", "EdDSA"])
+def test_every_algorithm_that_can_be_set_verifies(
+    start_service: StartService, calls_of: Callable[[ServiceProcess], ServiceCalls], algorithm: str
+) -> None:
+    client = with_secret("any", access_token={"format": "jwt"}, audiences=[API])
+    service = calls_of(start_service(clients=(client,), KEYS_ALGORITHMS=algorithm))
+    token = service.access_token(client)
+    assert jwt.get_unverified_header(token)["alg"] == algorithm
+    assert verify(service, token, algorithm)["client_id"] == "any"
+    assert service.is_active(client, token)
+    service.revoke(client, token)
+    assert not service.is_active(client, token)
+    assert verify(service, token, algorithm)  # who verifies offline does not learn of a revocation
