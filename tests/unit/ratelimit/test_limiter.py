@@ -60,11 +60,11 @@ def test_a_steady_pace_at_the_limit_is_never_refused(per_minute: int) -> None:
     assert len(admissions(limiter, per_minute, instants[:500])) == len(instants[:500])
 
 
-@given(LIMITS)
-def test_a_minute_of_silence_gives_the_whole_minute_back(per_minute: int) -> None:
+@given(LIMITS, st.sampled_from([60.0, 61.0, 3600.0, 86_400.0]))
+def test_silence_gives_the_whole_minute_back_and_saves_nothing_up(per_minute: int, silence: float) -> None:
     limiter = RateLimiter()
     admissions(limiter, per_minute, [1000.0] * (per_minute + 1))
-    assert len(admissions(limiter, per_minute, [1060.0] * (per_minute + 1))) == per_minute
+    assert len(admissions(limiter, per_minute, [1000.0 + silence] * (per_minute + 3))) == per_minute
 
 
 def test_a_refused_request_costs_nothing() -> None:
