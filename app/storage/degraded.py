@@ -10,6 +10,7 @@ Rules:
 from collections.abc import Callable
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
+from app.storage.epochs import Epoch
 from app.storage.expiry import ExpiringMarks
 from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreFull, StoreUnavailable
 from app.storage.memory import MemoryStore
@@ -85,8 +86,11 @@ class DegradedMemory:
         self._mark(self._revoked_jwts, _named(ref), until)
         await self.memory.revoke_jwt(ref, until)
 
+    async def revoke_before(self, epoch: Epoch) -> None:
+        await self.memory.revoke_before(epoch)
+
     async def is_jwt_revoked(self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None) -> bool:
-        if await self.memory.is_jwt_revoked(ref, family):
+        if await self.memory.is_jwt_revoked(ref, family, issued):
             return True
         if issued is None or issued.issued_at < self.since:
             raise StoreUnavailable("whether this JWT was revoked is known to Redis, which is away")

@@ -14,6 +14,7 @@ from typing import Any
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.degraded import DegradedMemory
+from app.storage.epochs import Epoch
 from app.storage.handover import Handover, ReturningStore
 from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreError, StoreUnavailable, TokenStore
 from app.storage.memory import MemoryStore
@@ -132,6 +133,9 @@ class FallbackStore:
 
     def revoke_jwt(self, ref: TokenRef, until: int) -> Coroutine[Any, Any, None]:
         return self._current.revoke_jwt(ref, until)
+
+    def revoke_before(self, epoch: Epoch) -> Coroutine[Any, Any, None]:
+        return self._current.revoke_before(epoch)
 
     def is_jwt_revoked(
         self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None

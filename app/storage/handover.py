@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.degraded import DegradedMemory
+from app.storage.epochs import Epoch
 from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreUnavailable, TokenStore
 
 SLICE = 100
@@ -103,8 +104,12 @@ class Handover:
         await self._memory.revoke_jwt(ref, until)
         await self._shared.revoke_jwt(ref, until)
 
+    async def revoke_before(self, epoch: Epoch) -> None:
+        await self._memory.revoke_before(epoch)
+        await self._shared.revoke_before(epoch)
+
     async def is_jwt_revoked(self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None) -> bool:
-        if await self._memory.memory.is_jwt_revoked(ref, family):
+        if await self._memory.memory.is_jwt_revoked(ref, family, issued):
             return True
         return await self._shared.is_jwt_revoked(ref, family, issued)
 
@@ -119,6 +124,8 @@ class Handover:
         return await self._memory.count_live_tokens() + await self._shared.count_live_tokens()
 
     async def _carry_out_revocations(self) -> None:
+        for epochs in _slices(self._memory.memory.epochs()):
+            await _all(self._shared.revoke_before(epoch) for epoch in epochs)
         for families in _slices(self._memory.memory.revoked_families()):
             await _all(self._shared.revoke_family(family, until) for family, until in families)
         for jwts in _slices(self._memory.revoked_jwts()):

@@ -16,6 +16,7 @@ from typing import Protocol
 import msgspec
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
+from app.storage.epochs import Epoch
 
 
 class StoreError(Exception):
@@ -131,6 +132,12 @@ class TokenStore(Protocol):
 
     async def revoke_jwt(self, ref: TokenRef, until: int) -> None:
         """Mark one JWT as revoked until ``until``, its own expiry (Unix seconds)."""
+
+    async def revoke_before(self, epoch: Epoch) -> None:
+        """End every token of a scope that was issued before an instant, refresh tokens and JWTs included.
+
+        JWTs are known by the ``issued`` facts of :meth:`is_jwt_revoked`. Raises StoreFull beyond ``MAX_EPOCHS``.
+        """
 
     async def is_jwt_revoked(self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None) -> bool:
         """Whether the JWT itself or its family is marked as revoked. One round trip.

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
+from app.storage.epochs import Epoch, Epochs
 from app.storage.expiry import ExpiringMarks, ExpiryBuckets
 from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreFull
 
@@ -89,6 +90,7 @@ class MemoryStore:
         self._revoked_families: ExpiringMarks[str] = ExpiringMarks(marks)
         self._once: ExpiringMarks[bytes] = ExpiringMarks(marks)
         self._sweep_idle_seconds = sweep_idle_seconds
+        self._epochs = Epochs()
         self._timer: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
@@ -111,21 +113,25 @@ class MemoryStore:
         if data is None:
             return None
         record = decode_access_record(data)
-        return record if record.expires_at > self._now() else None
+        if record.expires_at <= self._now() or self._epochs.end(record.client_id, record.subject, record.issued_at):
+            return None
+        return record
 
     async def find_refresh_token(self, ref: TokenRef) -> RefreshTokenRecord | None:
         data = self._refresh.get(ref.digest)
         if data is None:
             return None
         record = decode_refresh_record(data)
-        return record if record.expires_at > self._now() else None
+        if record.expires_at <= self._now() or self._epochs.end(record.client_id, record.subject, record.issued_at):
+            return None
+        return record
 
     async def rotate(self, presented: TokenRef, used: RefreshTokenRecord, issuance: Issuance) -> Rotation:
         data = self._refresh.get(presented.digest)
         if data is None:
             return Rotation.GONE
         record = decode_refresh_record(data)
-        if record.expires_at <= self._now():
+        if record.expires_at <= self._now() or self._epochs.end(record.client_id, record.subject, record.issued_at):
             return Rotation.GONE
         if record.used_at is not None:
             return Rotation.ALREADY_USED
@@ -148,11 +154,19 @@ class MemoryStore:
         if not self._revoked_jwts.mark(ref.digest, until, self._now()):
             raise StoreFull("no room for another revoked JWT")
 
+    async def revoke_before(self, epoch: Epoch) -> None:
+        if not self._epochs.add(epoch, self._now()):
+            raise StoreFull("no room for another epoch")
+
     async def is_jwt_revoked(self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None) -> bool:
         now = self._now()
         if self._revoked_jwts.is_marked(ref.digest, now):
             return True
-        return family is not None and self._revoked_families.is_marked(family, now)
+        if family is not None and self._revoked_families.is_marked(family, now):
+            return True
+        if issued is None:
+            return False
+        return self._epochs.end(issued.client_id, issued.subject, issued.issued_at, issued.key_id)
 
     async def defer_revocation(self, kind: TokenKind, ref: TokenRef, client_id: str) -> bool:
         return False  # memory can always be read
@@ -190,6 +204,10 @@ class MemoryStore:
     def family_members(self, family: str) -> tuple[bytes, ...]:
         """The digests of a family's tokens."""
         return tuple(self._families.get(family, ()))
+
+    def epochs(self) -> list[Epoch]:
+        """The epochs in force."""
+        return self._epochs.items()
 
     def revoked_families(self) -> list[tuple[str, int]]:
         """The marked families, each with the end of its mark."""

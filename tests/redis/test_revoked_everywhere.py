@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 import redis
 
-from app.storage.interface import Issuance, StoreUnavailable
+from app.storage.epochs import Epoch, RevocationScope
+from app.storage.interface import Issuance, IssuedFacts, StoreUnavailable
 from app.storage.observer import Unobserved
 from app.storage.redis.cache import CacheLimits
 from app.storage.redis.store import RedisStore
@@ -150,6 +152,59 @@ async def test_a_revocation_is_known_on_another_replica_within_milliseconds(
         delays.append(time.monotonic() - revoked_at)
     assert sorted(delays)[int(len(delays) * 0.99)] <= TYPICAL_SECONDS
     assert max(lookups.propagations) <= STALENESS_SECONDS
+
+
+async def test_an_epoch_is_known_on_another_replica_within_milliseconds(
+    redis_url: str, open_replica: OpenReplica
+) -> None:
+    here, _ = await open_replica(redis_url)
+    there, lookups = await open_replica(redis_url)
+    now, delays = int(time.time()), []
+    for number in range(100):
+        record = msgspec.structs.replace(access_record(now), client_id=f"client-{number}")
+        ref, jwt = new_ref(), new_ref()
+        issued = IssuedFacts(f"client-{number}", "user-1", now)
+        await here.save(Issuance(access=(ref, record)))
+        await there.find_access_token(ref)
+        await there.is_jwt_revoked(jwt, None, issued)
+        lookups.results.clear()
+        assert await there.find_access_token(ref) is not None
+        assert not await there.is_jwt_revoked(jwt, None, issued)
+        assert lookups.results == {"hit": 2}
+        await here.revoke_before(Epoch(RevocationScope.CLIENT, f"client-{number}", now + 1, now + 600))
+        revoked_at = time.monotonic()
+        assert await here.find_access_token(ref) is None
+        while await there.find_access_token(ref) is not None or not await there.is_jwt_revoked(jwt, None, issued):
+            assert time.monotonic() - revoked_at < STALENESS_SECONDS
+            await asyncio.sleep(0)
+        delays.append(time.monotonic() - revoked_at)
+    assert sorted(delays)[98] <= TYPICAL_SECONDS
+
+
+async def test_an_epoch_is_known_within_the_bound_where_the_channel_is_cut(
+    redis_process: StartRedis, open_replica: OpenReplica
+) -> None:
+    process = redis_process()
+    here, _ = await open_replica(process.url)
+    there, lookups = await open_replica(process.url)
+    operator = redis.Redis.from_url(process.url)
+    now = int(time.time())
+    for number in range(30):
+        record = msgspec.structs.replace(access_record(now), client_id=f"client-{number}")
+        ref = new_ref()
+        await here.save(Issuance(access=(ref, record)))
+        assert await there.find_access_token(ref) is not None
+        if number % 2:
+            operator.client_kill_filter(_type="pubsub")
+        await here.revoke_before(Epoch(RevocationScope.CLIENT, f"client-{number}", now + 1, now + 600))
+        revoked_at = time.monotonic()
+        if number % 3 == 0:
+            operator.client_kill_filter(_type="pubsub")
+        while await there.find_access_token(ref) is not None:
+            assert time.monotonic() - revoked_at <= STALENESS_SECONDS
+            await asyncio.sleep(0.001)
+    operator.close()
+    assert lookups.losses > 0
 
 
 async def test_the_replica_that_revokes_knows_at_once(redis_url: str, open_replica: OpenReplica) -> None:

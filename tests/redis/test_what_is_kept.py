@@ -8,7 +8,8 @@ import pytest
 import redis
 
 from app.model.tokens import TokenRef
-from app.storage.interface import CorruptRecord, Issuance, UnsupportedRecordVersion
+from app.storage.epochs import MAX_EPOCHS, Epoch, RevocationScope
+from app.storage.interface import CorruptRecord, Issuance, StoreFull, UnsupportedRecordVersion
 from app.storage.redis.store import MARK_SPARE_SECONDS
 from tests.conformance.issued import access_record, new_family, new_grant, new_ref, refresh_record
 from tests.redis.conftest import OpenStore
@@ -39,11 +40,12 @@ async def test_every_key_has_a_life_no_longer_than_it_needs(
     await store.save(Issuance(access=(new_ref(), access_record(NOW, 60))))
     await store.revoke_family(grant.family, NOW + 600)
     await store.revoke_jwt(new_ref(), NOW + 600)
+    await store.revoke_before(Epoch(RevocationScope.CLIENT, "another", NOW, NOW + 600))
     await store.remember_once(new_ref().digest, NOW + 600)
     await store.count_live_tokens()
     lives = {key: inspector.ttl(key) for key in keys_of(inspector, redis_key_prefix)}
     kinds = {key.partition(b"}")[2][:1] for key in lives}
-    assert kinds == {b"a", b"r", b"m", b"x", b"j", b"o", b"l", b"b"}
+    assert kinds == {b"a", b"r", b"m", b"x", b"j", b"o", b"l", b"b", b"e"}
     assert all(life > 0 for life in lives.values())
     for key, life in lives.items():
         kind = key.partition(b"}")[2][:1]
@@ -107,6 +109,22 @@ async def test_members_that_ended_are_forgotten(
         clock[0] += 60
     (members,) = (key for key in keys_of(inspector, redis_key_prefix) if key.partition(b"}")[2][:1] == b"m")
     assert inspector.zcard(members) <= 4
+
+
+async def test_epochs_are_bounded_and_ended_ones_make_room(
+    open_store: OpenStore, redis_url: str, redis_key_prefix: str, inspector: redis.Redis
+) -> None:
+    clock = [float(NOW)]
+    store = await open_store(redis_url, prefix=redis_key_prefix, now=lambda: clock[0])
+    for number in range(MAX_EPOCHS):
+        await store.revoke_before(Epoch(RevocationScope.CLIENT, str(number), NOW, NOW + 60 + number))
+    one_more = Epoch(RevocationScope.CLIENT, "one more", NOW, NOW + 60)
+    with pytest.raises(StoreFull):
+        await store.revoke_before(one_more)
+    clock[0] += 100
+    await store.revoke_before(one_more)
+    (held,) = (key for key in keys_of(inspector, redis_key_prefix) if key.endswith(b"epochs"))
+    assert inspector.hlen(held) == MAX_EPOCHS - 41 + 1
 
 
 async def test_a_record_that_cannot_be_read_is_neither_active_nor_inactive(

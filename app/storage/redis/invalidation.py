@@ -2,7 +2,8 @@
 
 Rules:
 - Whatever ends something publishes the names it ended, in the same step (:mod:`app.storage.redis.scripts`). Every
-  replica subscribes, and drops them from its cache.
+  replica subscribes, and drops them from its cache. Epochs
+  travel the same way.
 - Some times a second a replica publishes a beat to itself, over the connections it asks its questions on, and takes
   it from the subscription. Redis keeps the order of what it publishes to one connection: when a beat arrives,
   everything published before that beat was sent has arrived too. The lease therefore runs from the moment the beat
@@ -21,6 +22,7 @@ from app.storage.observer import CacheObserver
 from app.storage.redis.cache import Lease, ReadCache
 from app.storage.redis.connecting import Connector, Resolver
 from app.storage.redis.engine import Engine
+from app.storage.redis.epochs import SharedEpochs
 from app.storage.redis.keyspace import Keyspace
 from app.storage.redis.link import RedisLink
 from app.storage.redis.scripts import BEAT
@@ -56,6 +58,7 @@ class Invalidation:
         keyspace: Keyspace,
         replica: str,
         cache: ReadCache,
+        epochs: SharedEpochs,
         lease: Lease,
         staleness_seconds: float,
         monotonic: Callable[[], float],
@@ -67,7 +70,9 @@ class Invalidation:
         self._resolve = resolve
         self._ended = keyspace.ended_channel()
         self._beats = keyspace.beat_channel(replica)
+        self._epochs_changed = keyspace.epochs_channel()
         self._cache = cache
+        self._epochs = epochs
         self._lease = lease
         self._staleness_seconds = staleness_seconds
         self._pause = staleness_seconds / BEATS_PER_LEASE
@@ -108,6 +113,7 @@ class Invalidation:
             # What was sent before this subscription proves nothing about it.
             self._sent.clear()
             self._cache.flush()
+            self._epochs.miss()
             self._observer.subscribed(True)
             heard = self._monotonic()
             while not self._lost.is_set():
@@ -125,7 +131,7 @@ class Invalidation:
     async def _subscribe(self, link: RedisLink) -> None:
         try:
             async with asyncio.timeout(self._staleness_seconds):
-                for channel in (self._ended, self._beats):
+                for channel in (self._ended, self._epochs_changed, self._beats):
                     await link.call("SUBSCRIBE", channel)
         except TimeoutError:
             raise StoreUnavailable("Redis did not confirm a subscription in time") from None
@@ -147,6 +153,9 @@ class Invalidation:
                 self._cache.drop(list(read_names(message)))
             except ValueError:
                 self._cache.flush()
+            return
+        if channel == self._epochs_changed:
+            self._epochs.hear(message)
             return
         sent_at = self._sent.pop(int(message), None) if message.isdigit() else None
         if sent_at is not None:

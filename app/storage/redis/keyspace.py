@@ -63,6 +63,18 @@ class Keyspace:
         """The channel on which a replica hears itself."""
         return self._opening + b"meta}beat:" + replica.encode()
 
+    def epochs(self) -> bytes:
+        """The hash of epochs."""
+        return self._opening + b"meta}epochs"
+
+    def epochs_version(self) -> bytes:
+        """The version of that hash."""
+        return self._opening + b"meta}epochs:version"
+
+    def epochs_channel(self) -> bytes:
+        """The channel on which changes of that hash are published."""
+        return self._opening + b"meta}epochs:changed"
+
     def live_counts(self) -> bytes:
         """The hash that counts access tokens by the time at which they end."""
         return self._opening + b"meta}live"

@@ -9,6 +9,7 @@ from app.storage.redis.birth import Birth
 from app.storage.redis.cache import CacheLimits, Lease, ReadCache
 from app.storage.redis.connecting import Connector
 from app.storage.redis.engine import Engine
+from app.storage.redis.epochs import SharedEpochs
 from app.storage.redis.invalidation import Invalidation
 from app.storage.redis.keyspace import Keyspace
 from app.storage.redis.node import Limits, RedisNode
@@ -79,12 +80,13 @@ def redis_store(
     else:
         raise ValueError(f"{options.deployment.value} is not supported yet")
     cache_observer = cache_observer or Unobserved()
+    cache_limits = cache_limits or CacheLimits()
+    lease = Lease()
+    epochs = SharedEpochs(keyspace, lease, now, monotonic)
     cache: ReadCache | None = None
     background: list[Background] = []
-    limits_of_cache = cache_limits or CacheLimits()
-    if monotonic is not None and limits_of_cache.max_entries > 0:
-        lease = Lease()
-        cache = ReadCache(limits_of_cache, lease, monotonic)
+    if monotonic is not None:
+        cache = ReadCache(cache_limits, lease, monotonic)
         background.append(
             Invalidation(
                 engine=engine,
@@ -93,6 +95,7 @@ def redis_store(
                 keyspace=keyspace,
                 replica=random_bytes(8).hex(),
                 cache=cache,
+                epochs=epochs,
                 lease=lease,
                 staleness_seconds=staleness_seconds,
                 monotonic=monotonic,
@@ -103,7 +106,8 @@ def redis_store(
         engine,
         keyspace,
         birth,
-        cache=cache,
+        epochs=epochs,
+        cache=cache if cache_limits.max_entries > 0 else None,
         cache_observer=cache_observer,
         background=background,
         now=now,

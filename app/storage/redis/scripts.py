@@ -135,6 +135,36 @@ return 1
 """
 )
 
+# Puts an epoch in force. KEYS: hash, its version; ARGV: field, before, until, now, life beyond until, channel, bound.
+# Returns 1, or 0 where there is no room. The version is Redis' time: it does not come again, even after the hash ended.
+EPOCH = _script(
+    """
+redis.call('HDEL', KEYS[1], '')
+local before, till, now = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local known = redis.call('HGET', KEYS[1], ARGV[1])
+if known then
+  local its_before, its_till = string.match(known, '(%d+) (%d+)')
+  before, till = math.max(before, tonumber(its_before)), math.max(till, tonumber(its_till))
+elseif redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[7]) then
+  local all = redis.call('HGETALL', KEYS[1])
+  for a = 1, #all, 2 do
+    if tonumber(string.match(all[a + 1], ' (%d+)')) <= now then redis.call('HDEL', KEYS[1], all[a]) end
+  end
+  if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[7]) then return 0 end
+end
+local instants = string.format('%d %d', before, till)
+redis.call('HSET', KEYS[1], ARGV[1], instants)
+local life = math.max(till - now + tonumber(ARGV[5]), redis.call('TTL', KEYS[1]))
+local known_before = redis.call('GET', KEYS[2]) or '0'
+local time = redis.call('TIME')
+local version = time[1] .. string.format('%06d', time[2])
+redis.call('EXPIRE', KEYS[1], life)
+redis.call('SET', KEYS[2], version, 'EX', life)
+redis.call('PUBLISH', ARGV[6], known_before .. ' ' .. version .. ' ' .. instants .. ' ' .. ARGV[1])
+return 1
+"""
+)
+
 # Publishes ARGV[1] to the channel that is named like KEYS[1]. The DEL of what never exists is a write all the same: a
 # read-only replica refuses it, and a full server does not.
 BEAT = _script(

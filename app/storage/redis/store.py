@@ -17,12 +17,14 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
-from app.storage.interface import CorruptRecord, Issuance, IssuedFacts, Rotation, StoreError
+from app.storage.epochs import MAX_EPOCHS, Epoch
+from app.storage.interface import CorruptRecord, Issuance, IssuedFacts, Rotation, StoreError, StoreFull
 from app.storage.observer import CacheObserver, StoreObserver
 from app.storage.redis import scripts
 from app.storage.redis.birth import BORN_LIFE_SECONDS, Birth
 from app.storage.redis.cache import ReadCache
 from app.storage.redis.engine import Engine
+from app.storage.redis.epochs import SharedEpochs, epoch_field
 from app.storage.redis.errors import ScriptMissing
 from app.storage.redis.keyspace import ACCESS, REFRESH, Keyspace
 from app.storage.redis.live_counts import LiveCounts, alive
@@ -50,6 +52,7 @@ _UNMARKED = b"-"
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
+T = TypeVar("T")
 _Method = Callable[Concatenate["RedisStore", P], Coroutine[Any, Any, Answer]]
 
 
@@ -93,6 +96,7 @@ class RedisStore:
         keyspace: Keyspace,
         birth: Birth,
         *,
+        epochs: SharedEpochs,
         cache: ReadCache | None,
         cache_observer: CacheObserver,
         background: Sequence[Background],
@@ -109,6 +113,7 @@ class RedisStore:
         self._engine = engine
         self._names = keyspace
         self._birth = birth
+        self._epochs = epochs
         self._cache = cache
         self._cache_observer = cache_observer
         self._background = background
@@ -136,6 +141,8 @@ class RedisStore:
                 background.start()
         await self._engine.open()
         self._reached = True
+        with suppress(StoreError):  # the first decision reads them otherwise
+            await self._ask_epochs()
 
     async def close(self) -> None:
         if self._counting is not None:
@@ -174,20 +181,27 @@ class RedisStore:
             data = await self._ask_access_token(name)
             if data is None:
                 return None
+        elif not self._epochs.is_current():
+            await self._ask_epochs()
         record = decode_access_record(data)
-        return record if record.expires_at > self._now() else None
+        if record.expires_at <= self._now() or self._epochs.end(record.client_id, record.subject, record.issued_at):
+            return None
+        return record
 
     @_measured
     async def find_refresh_token(self, ref: TokenRef) -> RefreshTokenRecord | None:
-        data = await self._engine.read(self._names.refresh(ref))
+        data = await self._read(self._names.refresh(ref))
         if data is None:
             return None
         record = decode_refresh_record(data)
-        return record if record.expires_at > self._now() else None
+        if record.expires_at <= self._now() or self._epochs.end(record.client_id, record.subject, record.issued_at):
+            return None
+        return record
 
     @_measured
     async def rotate(self, presented: TokenRef, used: RefreshTokenRecord, issuance: Issuance) -> Rotation:
-        if used.expires_at <= self._now():
+        # Whoever rotates has just found the token: the epochs are as they were a moment ago.
+        if used.expires_at <= self._now() or self._epochs.end(used.client_id, used.subject, used.issued_at):
             return Rotation.GONE
         keys, arguments = self._new_tokens(issuance)
         names = self._names
@@ -233,6 +247,25 @@ class RedisStore:
         finally:
             self._drop([mark])
 
+    @_measured
+    async def revoke_before(self, epoch: Epoch) -> None:
+        epochs = self._epochs
+        arguments: list[bytes | str | int] = [
+            epoch_field(epoch),
+            epoch.before,
+            epoch.until,
+            int(self._now()),
+            MARK_SPARE_SECONDS,
+            self._names.epochs_channel(),
+            MAX_EPOCHS,
+        ]
+        try:
+            if not await self._call(scripts.EPOCH, [epochs.hash_name, epochs.version_name], arguments):
+                raise StoreFull("no room for another epoch")
+        finally:
+            # Known here at once: whatever is decided next reads it.
+            epochs.miss()
+
     async def is_jwt_revoked(self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None) -> bool:
         marks = [self._names.revoked_jwt(ref)]
         if family is not None:
@@ -240,8 +273,14 @@ class RedisStore:
         unknown = [mark for mark in marks if self._cached(mark) is None]
         if unknown and await self._ask_is_marked(unknown):
             return True
+        if issued is None:
+            return False
+        if not unknown and not self._epochs.is_current():
+            await self._ask_epochs()
         # Looked at after the answer came: it came over a connection on which the store's birth had been learnt.
-        return issued is not None and self._birth.is_older(issued.issued_at)
+        if self._birth.is_older(issued.issued_at):
+            return True
+        return self._epochs.end(issued.client_id, issued.subject, issued.issued_at, issued.key_id)
 
     async def defer_revocation(self, kind: TokenKind, ref: TokenRef, client_id: str) -> bool:
         return False  # what Redis cannot be told now is nowhere else
@@ -311,12 +350,41 @@ class RedisStore:
         if self._cache is not None:
             self._cache.drop(names)
 
+    async def _read(self, name: bytes) -> bytes | None:
+        """A value, with the epochs at least as current as it is."""
+        version = self._ask_version()
+        if version is None:
+            value: bytes | None = await self._engine.read(name)
+            return value
+        outcome: bytes | StoreError | None = await _settled(self._engine.read(name))
+        await self._catch_up(await version)
+        if isinstance(outcome, StoreError):
+            raise outcome
+        return outcome
+
+    def _ask_version(self) -> asyncio.Future[bytes | None] | None:
+        """Ask for the version of the epochs, in the same batch as what is asked next; None if the copy is current."""
+        if self._epochs.is_current():
+            return None
+        return self._engine.read(self._epochs.version_name)
+
+    async def _catch_up(self, version: bytes | None) -> None:
+        """Have the epochs of this version, or later ones."""
+        epochs = self._epochs
+        if not epochs.has(version):
+            heard = epochs.heard
+            epochs.load(version, await self._engine.run(epochs.hash_name, b"HGETALL", epochs.hash_name), heard)
+
+    @_measured
+    async def _ask_epochs(self) -> None:
+        await self._catch_up(await self._engine.read(self._epochs.version_name))
+
     @_measured
     async def _ask_access_token(self, name: bytes) -> bytes | None:
         data: bytes | None = None
         reading = None if self._cache is None else self._cache.begin(name)
         try:
-            data = await self._engine.read(name)
+            data = await self._read(name)
         finally:
             if self._cache is not None:
                 self._cache.settle(reading, name, data)
@@ -330,9 +398,12 @@ class RedisStore:
         answers: list[object] = [None] * len(marks)
         settled = False
         try:
+            version = self._ask_version()
             asked = [self._engine.read(mark) for mark in marks]
             # All are awaited, whatever the first says: a failure that nobody looks at would be logged.
             answers = [await _settled(answer) for answer in asked]
+            if version is not None:
+                await self._catch_up(await version)
             settled = True
         finally:
             if cache is not None:
@@ -410,7 +481,7 @@ def _family(issuance: Issuance) -> str:
     raise CorruptRecord("an issuance of a family names none")
 
 
-async def _settled(answer: Awaitable[Any]) -> Any:
+async def _settled(answer: Awaitable[T]) -> T | StoreError:
     """What a future came to: its value or its error."""
     try:
         return await answer
