@@ -19,6 +19,7 @@ from app.keys.sources.redis_address import RedisAddress
 from app.keys.sources.uri import source_from_uri
 from app.model.clients import AccessTokenFormat
 from app.observability.metrics import Metrics, StoreMetrics
+from app.protocol.client_assertion import CLOCK_SKEW_SECONDS, MAX_LIFE_SECONDS
 from app.storage.fallback import FallbackStore
 from app.storage.interface import StoreUnavailable, TokenStore
 from app.storage.memory import MemoryStore
@@ -30,6 +31,9 @@ logger = logging.getLogger("app.service")
 
 LONGEST_ACCESS_TOKEN_SECONDS = 86_400
 """No setting allows an access token a longer life."""
+
+LONGEST_REMEMBERED_SECONDS = MAX_LIFE_SECONDS + 2 * CLOCK_SKEW_SECONDS + 1
+"""No client assertion is accepted longer before the end of the time for which its ``jti`` is remembered."""
 
 
 def key_keeper(settings: Settings, registry: ClientRegistry, metrics: Metrics) -> KeyKeeper:
@@ -94,6 +98,7 @@ async def open_store(settings: Settings, metrics: Metrics) -> TokenStore:
             max_tokens=store.memory_store_max_tokens,
             now=clock.unix_now,
             longest_token_seconds=LONGEST_ACCESS_TOKEN_SECONDS,
+            longest_once_seconds=LONGEST_REMEMBERED_SECONDS,
             on_degraded=_tell_degraded,
         )
         await fallback.open()

@@ -3,6 +3,7 @@
 Rules:
 - A well-formed token that it does not know may live in Redis: StoreUnavailable, never "inactive".
 - A token that it saw die is inactive. What it was told to revoke is kept, to be carried out in Redis.
+- A one-time value that may have been used before it began may be known to Redis: StoreUnavailable, never "new".
 - JWTs issued before it began may be revoked in Redis: StoreUnavailable. Later ones are answered from memory.
 - It is bounded as the memory store is; a revocation that finds no room raises StoreFull.
 """
@@ -10,6 +11,7 @@ Rules:
 from collections.abc import Callable
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
+from app.storage.deferred import DeferredRevocations, Wish
 from app.storage.epochs import Epoch
 from app.storage.expiry import ExpiringMarks
 from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreFull, StoreUnavailable
@@ -26,19 +28,27 @@ class DegradedMemory:
     reached = True
 
     def __init__(
-        self, memory: MemoryStore, now: Callable[[], float], longest_token_seconds: int, max_marks: int
+        self,
+        memory: MemoryStore,
+        now: Callable[[], float],
+        longest_token_seconds: int,
+        longest_once_seconds: int,
+        max_marks: int,
     ) -> None:
-        """``longest_token_seconds``: how long a revocation is kept of whose token nothing is known."""
+        """``longest_token_seconds``: how long a revocation is kept of whose access token nothing is known.
+
+        ``longest_once_seconds``: how long before its end a one-time value can be used at the earliest.
+        """
         self.memory = memory
         self.since = int(now())
         self._now = now
         self._longest_token_seconds = longest_token_seconds
-        self._max_marks = max_marks
+        self._longest_once_seconds = longest_once_seconds
         self._tags: dict[bytes, str] = {}
         self._dead: ExpiringMarks[bytes] = ExpiringMarks(max_marks)
         self._revoked_access: ExpiringMarks[bytes] = ExpiringMarks(max_marks)
         self._revoked_jwts: ExpiringMarks[bytes] = ExpiringMarks(max_marks)
-        self.deferred: dict[tuple[TokenKind, TokenRef], str] = {}
+        self.deferred = DeferredRevocations(max_marks, now, longest_token_seconds)
         """Who wished to revoke which token that could not be read."""
 
     async def open(self) -> None:
@@ -97,12 +107,13 @@ class DegradedMemory:
         return False
 
     async def defer_revocation(self, kind: TokenKind, ref: TokenRef, client_id: str) -> bool:
-        if (kind, ref) not in self.deferred and len(self.deferred) >= self._max_marks:
-            raise StoreFull("no room for another revocation to be carried out later")
-        self.deferred[kind, ref] = client_id
+        self.deferred.add(Wish(kind, ref, client_id))
         return True
 
     async def remember_once(self, digest: bytes, until: int) -> bool:
+        # ``since`` is a whole second: what could first be used within it could be used before the start.
+        if until - self._longest_once_seconds <= self.since:
+            raise StoreUnavailable("whether this one-time value was used before is known to Redis, which is away")
         return await self.memory.remember_once(digest, until)
 
     async def count_live_tokens(self) -> int:

@@ -33,19 +33,22 @@ class FallbackStore:
         max_tokens: int,
         now: Callable[[], float],
         longest_token_seconds: int,
+        longest_once_seconds: int,
         on_degraded: Callable[[str | None], None],
         return_seconds: float = 5.0,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
         """``on_degraded`` is told why memory steps in, and None when Redis is the store again.
 
-        ``longest_token_seconds`` is how long the revocation of an unknown token is kept; ``return_seconds`` bounds how
-        long :meth:`close` waits for a return.
+        ``longest_token_seconds`` is how long the revocation of an unknown access token is kept, and
+        ``longest_once_seconds`` how long before its end a one-time value can be used at the earliest;
+        ``return_seconds`` bounds how long :meth:`close` waits for a return.
         """
         self._shared = shared
         self._max_tokens = max_tokens
         self._now = now
         self._longest_token_seconds = longest_token_seconds
+        self._longest_once_seconds = longest_once_seconds
         self._on_degraded = on_degraded
         self._return_seconds = return_seconds
         self._look_seconds = look_seconds
@@ -72,7 +75,9 @@ class FallbackStore:
             await self._shared.open()
         except StoreUnavailable as away:
             memory = MemoryStore(self._max_tokens, self._now)
-            self._memory = DegradedMemory(memory, self._now, self._longest_token_seconds, self._max_tokens)
+            self._memory = DegradedMemory(
+                memory, self._now, self._longest_token_seconds, self._longest_once_seconds, self._max_tokens
+            )
             await self._memory.open()
             self._current = self._memory
             self._on_degraded(str(away))

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
+from app.storage.deferred import Wish
 from app.storage.degraded import DegradedMemory
 from app.storage.epochs import Epoch
 from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreUnavailable, TokenStore
@@ -117,7 +118,7 @@ class Handover:
         return await self._shared.defer_revocation(kind, ref, client_id)
 
     async def remember_once(self, digest: bytes, until: int) -> bool:
-        first_here = await self._memory.remember_once(digest, until)
+        first_here = await self._memory.memory.remember_once(digest, until)
         return first_here and await self._shared.remember_once(digest, until)
 
     async def count_live_tokens(self) -> int:
@@ -134,13 +135,14 @@ class Handover:
             await _all(self._shared.revoke_access_token(ref) for ref in refs)
 
     async def _carry_out_deferred(self) -> None:
-        for wishes in _slices(list(self._memory.deferred.items())):
-            await _all(self._carry_out(kind, ref, client_id) for (kind, ref), client_id in wishes)
-            for wish, _ in wishes:
-                del self._memory.deferred[wish]
+        for wishes in _slices(self._memory.deferred.items()):
+            await _all(self._carry_out(wish) for wish in wishes)
+            for wish in wishes:
+                self._memory.deferred.remove(wish)
 
-    async def _carry_out(self, kind: TokenKind, ref: TokenRef, client_id: str) -> None:
+    async def _carry_out(self, wish: Wish) -> None:
         """RFC 7009 section 2.1: a client revokes its own tokens alone."""
+        kind, ref, client_id = wish
         if kind is TokenKind.ACCESS:
             access = await self._shared.find_access_token(ref)
             if access is not None and access.client_id == client_id:

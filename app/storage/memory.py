@@ -7,6 +7,8 @@ Rules:
 - It is bounded three times: by ``max_tokens`` over access and refresh tokens (beyond: StoreFull, nothing is issued),
   and by ``max_marks`` each over revocation marks and one-time values. Where a mark finds no room the call raises
   StoreFull too: a revocation is never acknowledged without being in force, a one-time value never taken as new.
+- It dies with its process. A process that starts anew knows no token of the one before, and no one-time value either:
+  a client assertion that was used before the restart is taken once more, for as long as it is accepted.
 - What has ended is not found from that instant on, and is dropped by a sweep in slices of SWEEP_SLICE names.
 """
 

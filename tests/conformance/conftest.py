@@ -48,7 +48,12 @@ async def backend(request: pytest.FixtureRequest, redis_key_prefix: str) -> Asyn
             )
             if request.param == "fallback":
                 fallback = FallbackStore(
-                    replica, max_tokens=10_000, now=clock, longest_token_seconds=86_400, on_degraded=complaints.append
+                    replica,
+                    max_tokens=10_000,
+                    now=clock,
+                    longest_token_seconds=86_400,
+                    longest_once_seconds=3_600,
+                    on_degraded=complaints.append,
                 )
                 await fallback.open()
                 stack.push_async_callback(fallback.close)

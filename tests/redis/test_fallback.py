@@ -27,6 +27,7 @@ class Watched:
             max_tokens=100_000,
             now=time.time,
             longest_token_seconds=86_400,
+            longest_once_seconds=300,
             on_degraded=self.said.append,
             look_seconds=0.02,
         )
@@ -183,6 +184,56 @@ async def test_revocations_of_tokens_that_only_redis_knows_are_carried_out_first
     assert await store.find_refresh_token(family.refresh) is None
     assert await store.find_access_token(other.access) == other.access_record
     assert await store.find_refresh_token(other.refresh) == other.refresh_record
+    await store.close()
+
+
+@pytest.mark.parametrize("order", [("billing", "thief"), ("thief", "billing")])
+async def test_whoever_else_revokes_a_token_takes_nothing_from_its_owners_revocation(
+    redis_process: StartRedis, make_store: MakeStore, tmp_path_factory: pytest.TempPathFactory, order: tuple[str, str]
+) -> None:
+    folder = str(tmp_path_factory.mktemp("aof"))
+    process = redis_process("--appendonly", "yes", "--dir", folder, "--appendfsync", "always")
+    lone, grant, now = new_ref(), new_grant(time.time()), time.time()
+    first = make_store(process.url)
+    await first.open()
+    await first.save(grant.issuance)
+    await first.save(Issuance(access=(lone, access_record(now))))
+    await first.close()
+    process.stop()
+    watched = Watched(make_store(process.url))
+    store = watched.store
+    await store.open()
+    for client_id in order:
+        assert await store.defer_revocation(TokenKind.ACCESS, lone, client_id)
+        assert await store.defer_revocation(TokenKind.REFRESH, grant.refresh, client_id)
+    process.restart()
+    await watched.until_returned()
+    assert await store.find_access_token(lone) is None
+    assert await store.find_access_token(grant.access) is None
+    assert await store.find_refresh_token(grant.refresh) is None
+    await store.close()
+
+
+async def test_a_one_time_value_that_may_have_been_used_before_waits_for_redis(
+    redis_process: StartRedis, make_store: MakeStore, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = str(tmp_path_factory.mktemp("aof"))
+    process = redis_process("--appendonly", "yes", "--dir", folder, "--appendfsync", "always")
+    used, unused, until = new_ref().digest, new_ref().digest, int(time.time()) + 200
+    first = make_store(process.url)
+    await first.open()
+    assert await first.remember_once(used, until)
+    await first.close()
+    process.stop()
+    watched = Watched(make_store(process.url))
+    store = watched.store
+    await store.open()
+    for digest in (used, unused):
+        with pytest.raises(StoreUnavailable, match="used before"):
+            await store.remember_once(digest, until)
+    process.restart()
+    await watched.until_returned()
+    assert [await store.remember_once(digest, until) for digest in (used, unused, unused)] == [False, True, False]
     await store.close()
 
 

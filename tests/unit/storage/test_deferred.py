@@ -66,7 +66,7 @@ def test_a_wish_ends_when_its_access_token_cannot_live_any_more_and_that_of_a_re
     clock.advance(1)
     late = Wish(TokenKind.ACCESS, new_ref(), "one")
     deferred.add(late)
-    assert set(deferred.items()) == set([late, refresh])
+    assert set(deferred.items()) == {late, refresh}
 
 
 def test_a_repeated_wish_lives_from_its_repetition() -> None:
