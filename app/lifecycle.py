@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import signal
 import socket
 from collections.abc import Callable, Mapping
 
@@ -57,9 +58,11 @@ async def run(
 ) -> None:
     """Serve until a signal ends the process.
 
-    Raises CannotStart, or ConfigurationError for clients that cannot be used.
+    Raises CannotStart, ConfigurationError for clients that cannot be used, or CancelledError if the signal came before
+    the service listened.
     """
     settings = loaded.settings
+    _end_at_a_signal()
     for warning in loaded.warnings:
         logger.warning("%s", warning)
     metrics = Metrics()
@@ -106,3 +109,11 @@ async def run(
         await reloader.stop()
         await service.stop()
     logger.info("stopped")
+
+
+def _end_at_a_signal() -> None:
+    """Until the listeners are open a signal ends the start; as a container's first process it would else be ignored."""
+    starting = asyncio.current_task()
+    assert starting is not None  # noqa: S101 - a coroutine of the runner
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, starting.cancel)

@@ -5,23 +5,24 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request, Response, get
+from litestar import HttpMethod, Litestar, Request, Response, route
 from litestar.exceptions import HTTPException
 
-from app.admin.authorization import Access, AdminAuthorization
+from app.admin.authorization import ADMIN_SCOPE, Access, AdminAuthorization
 from app.admin.stats import Stats
 from app.endpoints.answers import JSON_NO_STORE, ErrorBody
 from app.storage.interface import StoreError
 
 logger = logging.getLogger("app.admin")
 
+_BEARER = 'Bearer realm="auth-service admin"'
 _HEADERS = {name.decode(): value.decode() for name, value in JSON_NO_STORE}
 
 
 def admin_application(authorization: AdminAuthorization, read_stats: Callable[[], Awaitable[Stats]]) -> Litestar:
     """The application; every route of it asks ``authorization`` first."""
 
-    @get("/admin/stats")
+    @route("/admin/stats", http_method=[HttpMethod.GET, HttpMethod.HEAD])
     async def stats() -> Response[bytes]:
         return Response(msgspec.json.encode(await read_stats()), headers=_HEADERS)
 
@@ -39,12 +40,19 @@ def admin_application(authorization: AdminAuthorization, read_stats: Callable[[]
 
 
 def _refusal(access: Access) -> Response[bytes]:
-    if access is Access.FORBIDDEN:
-        body = ErrorBody("access_denied", "set ADMIN_TOKEN_FILE, or use a token with the scope auth-service:admin")
+    if access is Access.CLOSED:
+        body = ErrorBody("access_denied", "nobody may in: set ADMIN_TOKEN_FILE, or give a client auth-service:admin")
         return Response(msgspec.json.encode(body), status_code=403, headers=_HEADERS)
-    challenge = {"www-authenticate": 'Bearer realm="auth-service admin", Basic realm="auth-service admin"'}
-    body = ErrorBody("invalid_token", "the operators' token, or an access token with auth-service:admin, is needed")
-    return Response(msgspec.json.encode(body), status_code=401, headers=_HEADERS | challenge)
+    if access is Access.FORBIDDEN:
+        challenge = f'{_BEARER}, error="insufficient_scope", scope="{ADMIN_SCOPE}"'
+        body = ErrorBody("insufficient_scope", f"the token does not have the scope {ADMIN_SCOPE}")
+        headers = _HEADERS | {"www-authenticate": challenge}
+        return Response(msgspec.json.encode(body), status_code=403, headers=headers)
+    # RFC 6750 section 3.1: the error is named where a token was presented, and only there.
+    error = ', error="invalid_token"' if access is Access.INVALID_TOKEN else ""
+    challenge = f'{_BEARER}{error}, Basic realm="auth-service admin"'
+    body = ErrorBody("invalid_token", f"the operators' token, or an access token with {ADMIN_SCOPE}, is needed")
+    return Response(msgspec.json.encode(body), status_code=401, headers=_HEADERS | {"www-authenticate": challenge})
 
 
 def _store_error(_request: Request[Any, Any, Any], _failure: StoreError) -> Response[bytes]:
@@ -59,7 +67,8 @@ def _failure(request: Request[Any, Any, Any], failure: Exception) -> Response[by
 
 
 def _http_error(_request: Request[Any, Any, Any], failure: HTTPException) -> Response[bytes]:
-    body = ErrorBody("not_found" if failure.status_code == 404 else "invalid_request", "nothing is here")
+    text = "nothing is here" if failure.status_code == 404 else "the request is refused"
+    body = ErrorBody("not_found" if failure.status_code == 404 else "invalid_request", text)
     return Response(
         msgspec.json.encode(body), status_code=failure.status_code, headers=_HEADERS | dict(failure.headers or {})
     )

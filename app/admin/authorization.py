@@ -14,6 +14,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from app.endpoints.signed_tokens import SignedTokens, issued_facts
+from app.model.clients import Client
 from app.model.tokens import TokenKind
 from app.protocol.access_token import audience_values
 from app.protocol.opaque_token import jti_ref, token_kind, token_ref
@@ -26,9 +27,13 @@ ADMIN_USER = "admin"
 class Access(Enum):
     """The answer to "may this caller in?"."""
 
-    GRANTED = 200
-    UNAUTHENTICATED = 401
-    FORBIDDEN = 403
+    GRANTED = "granted"
+    UNAUTHENTICATED = "unauthenticated"
+    INVALID_TOKEN = "invalid_token"
+    FORBIDDEN = "forbidden"
+    """The token is good, and does not have the scope."""
+    CLOSED = "closed"
+    """No token could ever be good: nothing is configured."""
 
 
 class AdminAuthorization:
@@ -39,6 +44,7 @@ class AdminAuthorization:
         *,
         read_operator_token: Callable[[], str | None],
         any_client_may: Callable[[], bool],
+        find_client: Callable[[str], Client | None],
         store: TokenStore,
         signed_tokens: SignedTokens,
         issuer: str,
@@ -47,6 +53,7 @@ class AdminAuthorization:
         """``read_operator_token`` is asked at each request, so that a changed file counts at once."""
         self._read_operator_token = read_operator_token
         self._any_client_may = any_client_may
+        self._find_client = find_client
         self._store = store
         self._signed_tokens = signed_tokens
         self._issuer = issuer
@@ -56,7 +63,7 @@ class AdminAuthorization:
         """Whether a request with this Authorization header may in. Raises StoreError."""
         operator_token = self._read_operator_token()
         if operator_token is None and not self._any_client_may():
-            return Access.FORBIDDEN
+            return Access.CLOSED
         scheme, _, value = (authorization or "").partition(" ")
         value = value.strip()
         if not value:
@@ -69,7 +76,7 @@ class AdminAuthorization:
             return Access.GRANTED
         scope = await self._scope_of(value)
         if scope is None:
-            return Access.UNAUTHENTICATED
+            return Access.INVALID_TOKEN
         return Access.GRANTED if ADMIN_SCOPE in scope.split(" ") else Access.FORBIDDEN
 
     def _granted(self, granted: bool) -> Access:
@@ -88,13 +95,18 @@ class AdminAuthorization:
             record = await self._store.find_access_token(token_ref(token))
             if record is None or record.expires_at <= now or self._issuer not in record.audience:
                 return None
-            return record.scope
+            return self._still_allowed(record.client_id, record.scope)
         claims = self._signed_tokens.verify_access_token(token, now)
         if claims is None or self._issuer not in audience_values(claims.aud):
             return None  # RFC 9068 section 4: a token for another resource server is not for us
         if await self._store.is_jwt_revoked(jti_ref(claims.jti), claims.family, issued_facts(claims)):
             return None
-        return claims.scope
+        return self._still_allowed(claims.client_id, claims.scope)
+
+    def _still_allowed(self, client_id: str, scope: str) -> str | None:
+        """What of a token's scope its client may still have: who lost the scope, or was removed, is out at once."""
+        client = self._find_client(client_id)
+        return None if client is None else " ".join(s for s in scope.split(" ") if s in client.scopes)
 
 
 def _basic_password(encoded: str) -> str | None:

@@ -81,3 +81,4 @@ class Sampler:
         for key in self._keeper.status(now):
             ages.setdefault((key.algorithm, key.state.value), []).append(key.age_seconds)
         self._metrics.keys_counted(ages)
+        self._metrics.rotations_planned(self._keeper.next_rotations(now))

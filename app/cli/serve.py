@@ -51,12 +51,16 @@ def serve(workers: int, demo: bool) -> None:
     try:
         if workers > 1:
             check_workers(settings)
+            if prepared is not None:
+                prepared.announce(settings)
             sys.exit(Supervisor(workers, settings, environ).run())
         worker, public = inherited()
         sockets = bind_sockets(settings, worker=worker, public=public)
         on_ready = functools.partial(prepared.announce, settings) if prepared else None
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(loaded, environ, sockets, on_ready=on_ready))
+    except asyncio.CancelledError:
+        click.echo("auth-service was told to stop while it started", err=True)
     except ConfigurationError as error:
         _refuse(error)
     except (CannotStart, CannotListen) as error:

@@ -25,6 +25,9 @@ SOCKET = "AUTH_SERVICE_SOCKET"
 """What a child is told by its environment: which worker it is, and the file descriptor of the public socket."""
 _QUICK_DEATH_SECONDS = 10.0
 _MAX_PAUSE_SECONDS = 30.0
+_LOOK_SECONDS = 0.2
+CONFIGURATION = 2
+"""The exit code of a worker that cannot use its configuration: it would be the same the next time."""
 _MAX_QUICK_DEATHS = 5
 """So many deaths in a row, each soon after its start, and the cause is the same for all: give up."""
 
@@ -60,6 +63,7 @@ class Supervisor:
         self._public = bind("BIND_ADDR", settings.listeners.bind_addr.host, settings.listeners.bind_addr.port)
         self._workers: list[subprocess.Popen[bytes] | None] = [None] * count
         self._started = [0.0] * count
+        self._due = [0.0] * count
         self._quick_deaths = [0] * count
         self._stopping = threading.Event()
 
@@ -67,45 +71,57 @@ class Supervisor:
         """Supervise until told to stop; the exit code of the whole."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._pass_on)
-        for index in range(len(self._workers)):
-            self._start(index)
         failed = 0
-        while not self._stopping.wait(0.2):
-            for index, worker in enumerate(self._workers):
-                if worker is not None and worker.poll() is not None:
-                    failed = self._replace(index, worker.returncode)
-                    if failed:
-                        self._pass_on(signal.SIGTERM)
-                        break
+        while not self._stopping.is_set():
+            for index in range(len(self._workers)):
+                failed = failed or self._look_after(index)
+            if failed:
+                self._pass_on(signal.SIGTERM)
+            self._stopping.wait(_LOOK_SECONDS)
         for worker in self._workers:
             if worker is not None:
-                failed = worker.wait() or failed
+                failed = _exit_code(worker.wait()) or failed
         return failed
+
+    def _look_after(self, index: int) -> int:
+        """Start a worker that is due, note one that died; its exit code if there is no use in starting it again."""
+        worker = self._workers[index]
+        if worker is None:
+            if clock.monotonic() >= self._due[index]:
+                self._start(index)
+            return 0
+        if worker.poll() is None:
+            return 0
+        code = _exit_code(worker.returncode)
+        quick = clock.monotonic() - self._started[index] < _QUICK_DEATH_SECONDS
+        self._quick_deaths[index] = self._quick_deaths[index] + 1 if quick else 0
+        if code == CONFIGURATION or self._quick_deaths[index] >= _MAX_QUICK_DEATHS:
+            logger.error("worker %d ended with %d: not started again", index, worker.returncode)
+            return code or 1
+        pause = min(_MAX_PAUSE_SECONDS, 2.0 ** self._quick_deaths[index] - 1)
+        logger.error("worker %d ended with %d: started again in %g s", index, worker.returncode, pause)
+        self._workers[index] = None
+        self._due[index] = clock.monotonic() + pause
+        return 0
 
     def _start(self, index: int) -> None:
         descriptor = self._public.fileno()
         self._started[index] = clock.monotonic()
-        self._workers[index] = subprocess.Popen(
+        worker = self._workers[index] = subprocess.Popen(
             [sys.executable, "-m", "app", "serve"],
             env={**self._environ, INDEX: str(index), SOCKET: str(descriptor)},
             pass_fds=[descriptor],
         )
-
-    def _replace(self, index: int, code: int) -> int:
-        """Start a dead worker anew; its exit code if there is no use in that."""
-        quick = clock.monotonic() - self._started[index] < _QUICK_DEATH_SECONDS
-        self._quick_deaths[index] = self._quick_deaths[index] + 1 if quick else 0
-        if code == 2 or self._quick_deaths[index] >= _MAX_QUICK_DEATHS:
-            logger.error("worker %d ended with %d: not started again", index, code)
-            return code or 1
-        pause = min(_MAX_PAUSE_SECONDS, 2.0 ** self._quick_deaths[index] - 1)
-        logger.error("worker %d ended with %d: started again in %g s", index, code, pause)
-        if not self._stopping.wait(pause):
-            self._start(index)
-        return 0
+        if self._stopping.is_set():  # the signal came while it was being started, and did not reach it
+            worker.terminate()
 
     def _pass_on(self, number: int, _frame: object = None) -> None:
         self._stopping.set()
         for worker in self._workers:
             if worker is not None and worker.poll() is None:
                 worker.send_signal(number)
+
+
+def _exit_code(returned: int) -> int:
+    """A worker's exit code as the whole's: a signal's number is no exit code."""
+    return 1 if returned < 0 else returned

@@ -58,6 +58,7 @@ def key_keeper(settings: Settings, registry: ClientRegistry, metrics: Metrics) -
         clock=clock.unix_now,
         random_bytes=randomness.random_bytes,
         on_problem=lambda _kind: metrics.reload_failed("keys"),
+        on_rotation=metrics.key_rotation,
     )
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Container, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from litestar import Litestar
 
@@ -18,6 +19,7 @@ from app.composition.backends import operator_token_reader
 from app.config.clients import ClientRegistry
 from app.config.process import FastPath
 from app.config.settings import Settings
+from app.endpoints.admission import Admission
 from app.endpoints.argon2id import Argon2idVerifier
 from app.endpoints.client_authentication import ClientAuthenticator, VerifiedSecrets
 from app.endpoints.documents import Document, DocumentEndpoint, Health, HealthEndpoints, Readiness, StoreHealth
@@ -44,7 +46,7 @@ from app.web.asgi import App, HotRoutes
 from app.web.edge import Edge
 from app.web.framework import METHODS, framework, openapi_document
 from app.web.outer import Outer, nothing_here
-from app.web.routes import GET, POST, Route, route_table
+from app.web.routes import GET, POST, Route, route_table, under_issuer_path
 from app.web.serving import Draining
 
 logger = logging.getLogger("app.service")
@@ -74,7 +76,7 @@ class Service:
         self._started_at = clock.monotonic()
         self._grants = grants
         self._signing_pool = signing_pool()
-        self._argon2id_pool = LowPriorityPool(1, niceness=10, name="argon2id")
+        self._argon2id_pool = LowPriorityPool(2, niceness=10, name="argon2id")
         self._tasks: list[asyncio.Task[None]] = []
         self._sampler = Sampler(metrics, store, keeper, monotonic=clock.monotonic, now=clock.unix_now)
         issuer = settings.listeners.external_base_url
@@ -83,6 +85,7 @@ class Service:
             metrics=metrics,
             random_bytes=randomness.random_bytes,
             stopwatch=clock.stopwatch,
+            is_https=issuer.startswith("https:"),
             allowed_origins=[origin.encode() for origin in settings.listeners.allowed_origins],
             is_draining=self.draining,
         )
@@ -123,11 +126,11 @@ class Service:
             assertion_audiences=(issuer, issuer + metadata.TOKEN_PATH),
             monotonic=clock.monotonic,
         )
-        limits = ClientLimits(RateLimiter(), settings.limits.rate_limit_requests_per_minute, metrics, clock.monotonic)
+        per_minute = settings.limits.rate_limit_requests_per_minute
+        admission = Admission(authenticator, ClientLimits(RateLimiter(), per_minute, metrics, clock.monotonic))
         token = TokenEndpoint(
             grants=self._grants,
-            authenticator=authenticator,
-            limits=limits,
+            admission=admission,
             store=self.store,
             mint=Mint(
                 issuer=issuer,
@@ -138,23 +141,21 @@ class Service:
             ),
             policy=TokenPolicy(
                 issuer=issuer,
-                refresh_family_max_seconds=settings.tokens.refresh_family_max_seconds,
                 refresh_reuse_grace_seconds=settings.tokens.refresh_reuse_grace_seconds,
             ),
             metrics=metrics,
             now=clock.unix_now,
         )
         introspection = IntrospectionEndpoint(
-            authenticator=authenticator,
-            limits=limits,
+            admission=admission,
+            find_client=self.registry.get,
             store=self.store,
             signed_tokens=self._signed_tokens,
             issuer=issuer,
             now=clock.unix_now,
         )
         revocation = RevocationEndpoint(
-            authenticator=authenticator,
-            limits=limits,
+            admission=admission,
             store=self.store,
             signed_tokens=self._signed_tokens,
             now=clock.unix_now,
@@ -163,7 +164,7 @@ class Service:
         jwks_max_age = settings.keys.jwks_max_age_seconds
         # Made at the first request: it takes a tenth of a second that the start need not wait for.
         openapi = DocumentEndpoint(lambda: self._framework, describe_framework)
-        routes = route_table(
+        named = route_table(
             Route(metadata.TOKEN_PATH, POST, token.handle, "issue", cors=True),
             Route(metadata.INTROSPECTION_PATH, POST, introspection.handle, "introspect", cors=True),
             Route(metadata.REVOCATION_PATH, POST, revocation.handle, "revoke", cors=True),
@@ -173,6 +174,7 @@ class Service:
             *self._health_routes(),
             Route("/openapi.json", GET, openapi.handle, cors=True),
         )
+        routes = under_issuer_path(named, urlsplit(issuer).path)
         for route in routes.values():
             if route.operation is not None:
                 metrics.expect_request("POST", route.path, 200)
@@ -200,6 +202,7 @@ class Service:
     def _admin_application(self, issuer: str) -> Any:
         authorization = AdminAuthorization(
             read_operator_token=operator_token_reader(self.settings.listeners.admin_token_file),
+            find_client=self.registry.get,
             any_client_may=lambda: any(ADMIN_SCOPE in client.scopes for client in self.registry.clients),
             store=self.store,
             signed_tokens=self._signed_tokens,
@@ -222,7 +225,8 @@ class Service:
             facts = ServerFacts(
                 issuer=self.settings.listeners.external_base_url,
                 grant_types=tuple(grant.grant_type for grant in self._grants),
-                scopes=tuple(sorted({scope for client in clients for scope in client.scopes})),
+                # RFC 8414 section 2 lets a server keep scopes to itself: the operators' is nobody else's business.
+                scopes=tuple(sorted({scope for client in clients for scope in client.scopes} - {ADMIN_SCOPE})),
                 id_token_algorithms=tuple(self.settings.keys.keys_algorithms),
             )
             return Document(build(facts), METADATA_MAX_AGE_SECONDS)

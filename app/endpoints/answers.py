@@ -10,9 +10,12 @@ SECURITY_HEADERS: Headers = (
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"strict-transport-security", b"max-age=63072000; includeSubDomains"),
 )
 """On every response. Nothing served here is meant to be shown, framed or linked from a browser."""
+
+STRICT_TRANSPORT_SECURITY = (b"strict-transport-security", b"max-age=63072000")
+"""On every response where the issuer is https (RFC 6797 section 7.2 forbids it elsewhere); two years. It says nothing
+about other hosts of the domain: they are not ours."""
 
 _JSON = (b"content-type", b"application/json")
 JSON_NO_STORE: Headers = (

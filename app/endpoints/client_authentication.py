@@ -2,9 +2,11 @@
 
 1. The request uses exactly one method (``protocol.client_auth``).
 2. The client exists, and the method is the one it is registered with.
-3. What it presents is right: a secret by digest, an assertion by signature and once only.
+3. What it presents is right: a secret by digest, an assertion by signature; and an assertion is used once only.
 
-An unknown client, a wrong secret and a wrong method do the same work and get the same answer.
+Every failure gets the same answer. Client ids are no secret; among clients with generated secrets an unknown client, a
+wrong secret and a wrong method do the same work too. Clients with chosen secrets (argon2id) and with keys can be told
+by the time that checking them takes; pretended work of that size would be a gift to whoever floods the service.
 """
 
 import hashlib
@@ -13,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
-from app.protocol.client_assertion import peek_subject, verify_assertion
+from app.protocol.client_assertion import VerifiedAssertion, peek_subject, verify_assertion
 from app.protocol.client_auth import (
     AssertionCredentials,
     PublicCredentials,
@@ -79,17 +81,26 @@ class ClientAuthenticator:
         self._audiences = assertion_audiences
         self._monotonic = monotonic
 
-    async def authenticate(self, authorization: bytes | None, parameters: Parameters, now: float) -> Client:
-        """The authenticated client; a public one has only named itself.
+    async def authenticate(
+        self, authorization: bytes | None, parameters: Parameters, now: float
+    ) -> tuple[Client, VerifiedAssertion | None]:
+        """The authenticated client, and the assertion that :meth:`use_up` must still accept; None for other methods.
 
-        ``now`` is Unix seconds. Raises ProtocolError (``invalid_client``, ``invalid_request``) or StoreUnavailable.
+        ``now`` is Unix seconds. Raises ProtocolError (``invalid_client``, ``invalid_request``).
         """
         credentials = read_credentials(authorization, parameters)
         if isinstance(credentials, SecretCredentials):
-            return await self._by_secret(credentials, now)
+            return await self._by_secret(credentials, now), None
         if isinstance(credentials, AssertionCredentials):
-            return await self._by_assertion(credentials, now)
-        return self._by_id(credentials)
+            return self._by_assertion(credentials, now)
+        return self._by_id(credentials), None
+
+    async def use_up(self, assertion: VerifiedAssertion) -> None:
+        """Take a verified assertion as used. Raises ProtocolError (``invalid_client``) if it is, or StoreError."""
+        # Length-prefixed, so that no other pair of id and jti has the same name.
+        name = f"{len(assertion.client_id)}:{assertion.client_id}{assertion.jti}"
+        if not await self._store.remember_once(hashlib.sha256(name.encode()).digest(), assertion.expires_at):
+            raise invalid_client("assertion_replayed")
 
     async def _by_secret(self, credentials: SecretCredentials, now: float) -> Client:
         client = self._find_client(credentials.client_id)
@@ -116,7 +127,7 @@ class ClientAuthenticator:
                 return True
         return False
 
-    async def _by_assertion(self, credentials: AssertionCredentials, now: float) -> Client:
+    def _by_assertion(self, credentials: AssertionCredentials, now: float) -> tuple[Client, VerifiedAssertion]:
         subject = peek_subject(credentials.assertion)
         if subject is None or (credentials.client_id is not None and credentials.client_id != subject):
             raise invalid_client("assertion_subject")
@@ -127,11 +138,7 @@ class ClientAuthenticator:
         verified = verify_assertion(
             credentials.assertion, client_id=client.id, jwks=client.jwks, audiences=self._audiences, now=now
         )
-        # Length-prefixed, so that no other pair of id and jti has the same name.
-        name = f"{len(client.id)}:{client.id}{verified.jti}"
-        if not await self._store.remember_once(hashlib.sha256(name.encode()).digest(), verified.expires_at):
-            raise invalid_client("assertion_replayed")
-        return client
+        return client, verified
 
     def _by_id(self, credentials: PublicCredentials) -> Client:
         client = self._find_client(credentials.client_id)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+from app.endpoints.admission import Admission
 from app.endpoints.answers import json_answer
-from app.endpoints.client_authentication import ClientAuthenticator, require_confidential
+from app.endpoints.client_authentication import FindClient, require_confidential
 from app.endpoints.exchange import Request, Response
-from app.endpoints.limits import ClientLimits
 from app.endpoints.parameters import read_parameters
 from app.endpoints.signed_tokens import SignedTokens, issued_facts
 from app.model.clients import Client
@@ -30,15 +30,15 @@ class IntrospectionEndpoint:
     def __init__(
         self,
         *,
-        authenticator: ClientAuthenticator,
-        limits: ClientLimits,
+        admission: Admission,
+        find_client: FindClient,
         store: TokenStore,
         signed_tokens: SignedTokens,
         issuer: str,
         now: Callable[[], float],
     ) -> None:
-        self._authenticator = authenticator
-        self._limits = limits
+        self._admission = admission
+        self._find_client = find_client
         self._store = store
         self._signed_tokens = signed_tokens
         self._issuer = issuer
@@ -48,9 +48,8 @@ class IntrospectionEndpoint:
         """Answer an introspection request. Raises ProtocolError or StoreError: an outage is never "inactive"."""
         now = self._now()
         parameters = read_parameters(request, allow_json=True)
-        client = await self._authenticator.authenticate(request.authorization, parameters, now)
+        client = await self._admission.admit(request, parameters, now)
         require_confidential(client)
-        self._limits.admit(client)
         # token_type_hint is not even read: the kind is known from the token, so a hint can never change the answer.
         token = await self._introspect(parameters.require("token"), client, now)
         return json_answer(encode_introspection(token))
@@ -59,12 +58,16 @@ class IntrospectionEndpoint:
         kind = token_kind(token)
         if kind is TokenKind.ACCESS:
             record = await self._store.find_access_token(token_ref(token))
+            if record is not None and self._find_client(record.client_id) is None:
+                return None  # a client that was removed has no tokens any more
             return introspect_access_token(record, caller, self._issuer, now)
         if kind is TokenKind.REFRESH:
             refresh = await self._store.find_refresh_token(token_ref(token))
             return introspect_refresh_token(refresh, caller, self._issuer, now)
         claims = self._signed_tokens.verify_access_token(token, now)
-        if claims is None or not may_see(caller, claims.client_id, audience_values(claims.aud)):
+        if claims is None or self._find_client(claims.client_id) is None:
+            return None
+        if not may_see(caller, claims.client_id, audience_values(claims.aud)):
             return None
         revoked = await self._store.is_jwt_revoked(jti_ref(claims.jti), claims.family, issued_facts(claims))
         return introspect_jwt(claims, revoked, caller, now)

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
+from app.endpoints.admission import Admission
 from app.endpoints.answers import empty_answer
-from app.endpoints.client_authentication import ClientAuthenticator
 from app.endpoints.exchange import Request, Response
-from app.endpoints.limits import ClientLimits
 from app.endpoints.parameters import read_parameters
 from app.endpoints.signed_tokens import SignedTokens
 from app.model.clients import Client
@@ -21,14 +20,12 @@ class RevocationEndpoint:
     def __init__(
         self,
         *,
-        authenticator: ClientAuthenticator,
-        limits: ClientLimits,
+        admission: Admission,
         store: TokenStore,
         signed_tokens: SignedTokens,
         now: Callable[[], float],
     ) -> None:
-        self._authenticator = authenticator
-        self._limits = limits
+        self._admission = admission
         self._store = store
         self._signed_tokens = signed_tokens
         self._now = now
@@ -41,8 +38,7 @@ class RevocationEndpoint:
         """
         now = self._now()
         parameters = read_parameters(request)
-        client = await self._authenticator.authenticate(request.authorization, parameters, now)
-        self._limits.admit(client)
+        client = await self._admission.admit(request, parameters, now)
         # token_type_hint is not needed: the kind is known from the token.
         token = parameters.require("token")
         kind = token_kind(token)

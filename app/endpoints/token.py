@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from app.endpoints.admission import Admission
 from app.endpoints.answers import json_answer
-from app.endpoints.client_authentication import ClientAuthenticator
 from app.endpoints.exchange import Request, Response
-from app.endpoints.limits import ClientLimits
 from app.endpoints.minting import Mint, Minted
 from app.endpoints.parameters import read_parameters
 from app.grants.decision import Decision, Grant, Issue, Loaded, ReuseDetected, TokenPolicy
@@ -30,8 +29,7 @@ class TokenEndpoint:
         self,
         *,
         grants: Sequence[Grant],
-        authenticator: ClientAuthenticator,
-        limits: ClientLimits,
+        admission: Admission,
         store: TokenStore,
         mint: Mint,
         policy: TokenPolicy,
@@ -39,8 +37,7 @@ class TokenEndpoint:
         now: Callable[[], float],
     ) -> None:
         self._grants = {grant.grant_type: grant for grant in grants}
-        self._authenticator = authenticator
-        self._limits = limits
+        self._admission = admission
         self._store = store
         self._mint = mint
         self._policy = policy
@@ -50,22 +47,20 @@ class TokenEndpoint:
     async def handle(self, request: Request) -> Response:
         """Answer a token request. Raises ProtocolError or StoreError; then nothing was issued."""
         now = self._now()
-        # 1. What is asked.
+        # 1. What is asked; the metrics tell refreshes apart, refused ones too.
         parameters = read_parameters(request)
-        # 2. Who asks; only then may anything be said about the grant.
-        client = await self._authenticator.authenticate(request.authorization, parameters, now)
-        # 3. Whether it may ask again already.
-        self._limits.admit(client)
-        # 4. Whether it may use this grant.
-        token_request = parse_token_request(parameters)
-        if token_request.grant_type == RefreshToken.grant_type:
+        if parameters.get("grant_type") == RefreshToken.grant_type:
             request.operation = "refresh"
+        # 2. Who asks, and whether it may ask again already; only then may anything be said about the grant.
+        client = await self._admission.admit(request, parameters, now)
+        # 3. Whether it may use this grant.
+        token_request = parse_token_request(parameters)
         grant = self._grants.get(token_request.grant_type)
         if grant is None:
             raise ProtocolError(ErrorCode.UNSUPPORTED_GRANT_TYPE, "this grant type is not supported")
         if not grant.permitted(client):
             raise ProtocolError(ErrorCode.UNAUTHORIZED_CLIENT, "this client may not use this grant type")
-        # 5. Load, decide, commit; a token leaves only after its commit succeeded.
+        # 4. Load, decide, commit; a token leaves only after its commit succeeded.
         minted = await self._issue(grant, token_request, client, now)
         self._metrics.token_issued(token_request.grant_type, client.access_token_format is AccessTokenFormat.JWT)
         return json_answer(encode_token_response(minted.response))
@@ -98,8 +93,8 @@ class TokenEndpoint:
         return await self._store.rotate(ref, used, minted.issuance) is Rotation.ROTATED
 
     async def _refuse_reuse(self, reuse: ReuseDetected) -> ProtocolError:
-        self._metrics.refresh_token_reused()
         if reuse.revoke:
+            self._metrics.refresh_token_reused()
             await self._store.revoke_family(reuse.family, reuse.family_expires_at)
         return invalid_grant(
             "the refresh token is invalid, expired or revoked",

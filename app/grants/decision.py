@@ -20,7 +20,6 @@ class TokenPolicy(msgspec.Struct, frozen=True):
     """The service-wide rules that grants apply."""
 
     issuer: str
-    refresh_family_max_seconds: int
     refresh_reuse_grace_seconds: int
     """0: any second use of a refresh token revokes its family. Above: not within this many seconds of the first."""
 

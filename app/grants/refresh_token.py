@@ -8,7 +8,7 @@ import msgspec
 
 from app.grants.decision import Decision, FamilyLife, Issue, Loaded, ReuseDetected, TokenPolicy
 from app.model.clients import Client
-from app.protocol.errors import ProtocolError, invalid_grant, invalid_request
+from app.protocol.errors import ErrorCode, ProtocolError, invalid_grant, invalid_request
 from app.protocol.resources import narrow_audience
 from app.protocol.scopes import narrow_scope
 from app.protocol.token_request import TokenRequest
@@ -45,6 +45,11 @@ class RefreshToken:
             raise _refused("expired")
         # What the client may no longer have is dropped from what was granted; asking for it by name is refused.
         scope = " ".join(s for s in record.scope.split() if s in client.scopes)
+        if record.scope and not scope:
+            # An answer without a scope would say "as requested" (RFC 6749 section 5.1), which it is not.
+            raise ProtocolError(
+                ErrorCode.INVALID_SCOPE, "the client may have none of what was granted any more", reason="scope_lost"
+            )
         audience = [a for a in record.audience if a in client.audiences or a == policy.issuer]
         if not audience:
             raise _refused("audience")

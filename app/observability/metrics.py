@@ -7,7 +7,7 @@ Rules:
   once: ``labels()`` costs more than ``observe()``.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -26,6 +26,9 @@ _FITTING_OUTCOMES = {
     "introspect": ("active", "inactive", "refused", "error"),
     "revoke": ("ok", "refused", "error"),
 }
+
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # series more than needed: nothing is computed from them
 
 
 class Metrics:
@@ -92,6 +95,14 @@ class Metrics:
         self.signing_key_age = Gauge(
             "signing_key_age_seconds", "Age of the newest key in a state.", ["algorithm", "state"], registry=r
         )
+        self._next_rotation = Gauge(
+            "signing_key_next_rotation_timestamp_seconds",
+            "When another key begins to sign, as far as it is planned.",
+            ["algorithm"],
+            registry=r,
+        )
+        rotations = Counter("signing_key_rotations", "Attempts of this process to rotate.", ["result"], registry=r)
+        self._rotations = {result: rotations.labels(result) for result in ("rotated", "lost", "failed")}
         self.unknown_kid = Counter("unknown_kid", "JWTs whose key id is not in the ring.", registry=r)
         reloads = Counter(
             "config_reload_failures",
@@ -166,6 +177,16 @@ class Metrics:
         for (algorithm, state), seconds in ages.items():
             self.signing_keys.labels(algorithm, state).set(len(seconds))
             self.signing_key_age.labels(algorithm, state).set(min(seconds))
+
+    def rotations_planned(self, at: dict[str, float]) -> None:
+        """When another key begins to sign, in Unix seconds by algorithm. What is not named is not planned."""
+        self._next_rotation.clear()
+        for algorithm, moment in at.items():
+            self._next_rotation.labels(algorithm).set(moment)
+
+    def key_rotation(self, result: str) -> None:
+        """This process tried to rotate: ``rotated``, ``lost`` (another was faster) or ``failed``."""
+        self._rotations[result].inc()
 
     def reload_failed(self, source: str) -> None:
         """A reload was refused: ``clients`` or ``keys``."""

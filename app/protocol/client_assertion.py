@@ -55,7 +55,7 @@ def verify_assertion(
 ) -> VerifiedAssertion:
     """Check an assertion for ``client_id`` (RFC 7523 section 3).
 
-    ``audiences`` are the values that name this server: the issuer, and nothing that another server may share.
+    ``audiences`` are the values that name this server (the issuer, the token endpoint) and no other.
     Raises ProtocolError (``invalid_client``).
     """
     if len(assertion) > MAX_ASSERTION_LENGTH:

@@ -40,7 +40,11 @@ class AuthorizationServerMetadata(msgspec.Struct, frozen=True):
 
 
 class OpenIdProviderMetadata(AuthorizationServerMetadata, frozen=True):
-    """What OpenID Connect Discovery section 3 requires beside RFC 8414."""
+    """What OpenID Connect Discovery section 3 adds to RFC 8414, as far as there is something to say.
+
+    Deviations, until people can log in: there is no ``authorization_endpoint``, which section 3 requires, because none
+    exists; and RS256 is missing where ``KEYS_ALGORITHMS`` leaves it out.
+    """
 
     subject_types_supported: tuple[str, ...] = ("public",)
     id_token_signing_alg_values_supported: tuple[str, ...] = ("RS256",)

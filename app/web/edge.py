@@ -13,8 +13,8 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Collection
 
-from app.endpoints.answers import EMPTY_NO_STORE, error_answer, method_not_allowed
-from app.endpoints.exchange import Request, Response
+from app.endpoints.answers import EMPTY_NO_STORE, STRICT_TRANSPORT_SECURITY, error_answer, method_not_allowed
+from app.endpoints.exchange import Headers, Request, Response
 from app.endpoints.introspection import is_active
 from app.endpoints.stepping import start
 from app.observability.metrics import Metrics
@@ -39,12 +39,15 @@ class Edge:
         metrics: Metrics,
         random_bytes: RandomBytes,
         stopwatch: Callable[[], float],
+        is_https: bool = False,
         allowed_origins: Collection[bytes] = (),
         is_draining: Callable[[], bool] = lambda: False,
     ) -> None:
         self._metrics = metrics
         self._random_bytes = random_bytes
         self._stopwatch = stopwatch
+        self.transport_headers: Headers = (STRICT_TRANSPORT_SECURITY,) if is_https else ()
+        """What the issuer's scheme adds to every response."""
         self._allowed_origins = frozenset(allowed_origins)
         self._is_draining = is_draining
 
@@ -119,7 +122,7 @@ class Edge:
         return method_not_allowed(route.allow)
 
     def _finish(self, route: Route, request: Request, response: Response, started: float) -> Response:
-        headers = (*response.headers, (b"x-request-id", request.request_id.encode()))
+        headers = (*response.headers, (b"x-request-id", request.request_id.encode()), *self.transport_headers)
         if route.cors and self._allowed_origins:
             headers = (*headers, *self._cors_headers(route, request))
         if self._is_draining():

@@ -31,8 +31,8 @@ METHODS = frozenset(method.value for method in HttpMethod)
 def framework(edge: Edge, routes: RouteTable, version: str, issuer: str) -> Litestar:
     """The Litestar application behind (or, with the fast path off, in place of) the hot routes."""
     handlers: list[HTTPRouteHandler] = []
-    for route in routes.values():
-        handlers += _handlers(edge, route)
+    for path, route in routes.items():
+        handlers += _handlers(edge, route) if path == route.path else [_alias(edge, path, route)]
     return Litestar(
         route_handlers=handlers,
         openapi_config=OpenAPIConfig(
@@ -67,6 +67,18 @@ def error_response(request: Request[Any, Any, Any], failure: Exception) -> Respo
     headers = dict(failure.headers or {}) if isinstance(failure, HTTPException) else {}
     headers |= {name.decode(): value.decode() for name, value in JSON_NO_STORE}
     return Response(msgspec.json.encode(ErrorBody(error, description)), status_code=status, headers=headers)
+
+
+def _alias(edge: Edge, path: str, route: Route) -> HTTPRouteHandler:
+    """A route once more, under a path that the OpenAPI document does not show."""
+
+    async def carried(scope: Any, receive: Any, send: Any) -> None:
+        await answer(edge, route, scope, receive, send)
+
+    async def handle() -> ASGIApp:
+        return carried
+
+    return HTTPRouteHandler(path=path, http_method=list(HttpMethod), status_code=200, include_in_schema=False)(handle)
 
 
 def _handlers(edge: Edge, route: Route) -> list[HTTPRouteHandler]:

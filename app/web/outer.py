@@ -7,7 +7,7 @@ import msgspec
 from app.endpoints.answers import JSON_NO_STORE, SECURITY_HEADERS, ErrorBody
 from app.endpoints.exchange import Response
 from app.observability.metrics import Metrics
-from app.web.asgi import App, Message, Receive, Send, send_response
+from app.web.asgi import App, Message, Receive, Send, raw_path, send_response
 from app.web.edge import KNOWN_METHODS, Edge
 
 UNSERVED = "/-/"
@@ -32,7 +32,7 @@ class Outer:
         hot: Container[str] = frozenset(),
         carries: bool = False,
     ) -> None:
-        """``hot``: the paths of the hot routes, which have one spelling each: ``/jwks.json/`` is none of them.
+        """``hot``: the paths of the hot routes, which have one spelling each: ``/jwks.json/``, ``/jwks%2Ejson`` are none.
 
         ``carries``: the framework answers them through the edge, which does all that is done here.
         """
@@ -45,7 +45,7 @@ class Outer:
         self._carries = carries
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or (self._carries and scope["path"] in self._hot):
+        if scope["type"] != "http" or (self._carries and raw_path(scope).decode() in self._hot):
             await self._application(scope, receive, send)
             return
         started = self._stopwatch()
@@ -57,7 +57,7 @@ class Outer:
             if message["type"] == "http.response.start":
                 present = {name.lower() for name, _ in message["headers"]}
                 added = [(name, value) for name, value in _SECURITY.items() if name not in present]
-                added.append((b"x-request-id", request_id.encode()))
+                added += ((b"x-request-id", request_id.encode()), *self._edge.transport_headers)
                 if self._is_draining():
                     added.append((b"connection", b"close"))
                 message["headers"] = [*message["headers"], *added]
@@ -66,9 +66,9 @@ class Outer:
                 self._metrics.request(method, "other", message["status"], self._stopwatch() - started)
             await send(message)
 
-        path = scope["path"]
-        # Litestar would take slashes too many for a hot route's own path.
-        if path.startswith(UNSERVED) or "/" + "/".join(part for part in path.split("/") if part) in self._hot:
+        # Litestar would take slashes too many, and escapes, for the path that they stand for.
+        path = "/" + "/".join(part for part in scope["path"].split("/") if part)
+        if path in self._hot or f"{path}/".startswith(UNSERVED):
             await nothing_here(scope, receive, send_with_headers)
         else:
             await self._application(scope, receive, send_with_headers)

@@ -39,3 +39,15 @@ def route_table(*routes: Route) -> RouteTable:
     if len(table) != len(routes):
         raise ValueError("two hot routes have the same path")
     return table
+
+
+def under_issuer_path(table: RouteTable, issuer_path: str) -> RouteTable:
+    """The routes by path, and again under the path of the issuer, where metadata says that they are.
+
+    A proxy in front may strip that path or hand it on: both find the same routes, and metrics know them by one name.
+    """
+    if not issuer_path:
+        return table
+    below = {path if path.startswith(issuer_path) else issuer_path + path: route for path, route in table.items()}
+    stripped = {path.removeprefix(issuer_path): route for path, route in table.items()}
+    return {**stripped, **below, **table}

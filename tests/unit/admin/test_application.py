@@ -51,6 +51,7 @@ async def ask(
     access = AdminAuthorization(
         read_operator_token=lambda: token,
         any_client_may=lambda: False,
+        find_client=lambda _client_id: None,
         store=Away(1, clock),
         signed_tokens=SignedTokens(key_ring, ISSUER, lambda: None),
         issuer=ISSUER,

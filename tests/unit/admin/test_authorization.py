@@ -11,6 +11,7 @@ from app.keys.algorithms import generate
 from app.keys.document import RingDocument
 from app.keys.loading import build_ring
 from app.keys.writer import entry_for
+from app.model.clients import Client
 from app.model.tokens import RECORD_VERSION, AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.protocol.opaque_token import jti_ref, new_token, token_ref
 from app.randomness import random_bytes
@@ -20,7 +21,7 @@ from tests.unit.endpoints.wiring import API, ISSUER, NOW, Clock, key_ring, signe
 
 pytestmark = pytest.mark.anyio
 
-GRANTED, UNAUTHENTICATED, FORBIDDEN = Access
+GRANTED, UNAUTHENTICATED, INVALID_TOKEN, FORBIDDEN, CLOSED = Access
 TOKEN = "operators-token"
 JTI = "1a2bAAAAAAAAAAAAAAAAAAAAAA"
 CLAIMS: dict[str, Any] = {
@@ -45,9 +46,11 @@ class Gate:
         self.clock = Clock()
         self.store = store or MemoryStore(100, self.clock)
         self.token = token
+        self.clients = {"operator": Client(id="operator", scopes=(ADMIN_SCOPE, "read"))}
         self.authorization = AdminAuthorization(
             read_operator_token=lambda: self.token,
             any_client_may=lambda: any_client_may,
+            find_client=self.clients.get,
             store=self.store,
             signed_tokens=SignedTokens(key_ring, ISSUER, lambda: None),
             issuer=ISSUER,
@@ -84,15 +87,15 @@ def basic(user: str, password: str) -> str:
         ("Bearer", UNAUTHENTICATED),
         ("Bearer ", UNAUTHENTICATED),
         (TOKEN, UNAUTHENTICATED),
-        (f"Bearer {TOKEN}x", UNAUTHENTICATED),
-        (f"Bearer {TOKEN[:-1]}", UNAUTHENTICATED),
-        (f"Bearer {TOKEN.upper()}", UNAUTHENTICATED),
-        (f"Bearer {TOKEN} {TOKEN}", UNAUTHENTICATED),
+        (f"Bearer {TOKEN}x", INVALID_TOKEN),
+        (f"Bearer {TOKEN[:-1]}", INVALID_TOKEN),
+        (f"Bearer {TOKEN.upper()}", INVALID_TOKEN),
+        (f"Bearer {TOKEN} {TOKEN}", INVALID_TOKEN),
         (f"Token {TOKEN}", UNAUTHENTICATED),
         (f"Digest {TOKEN}", UNAUTHENTICATED),
-        ("Bearer \ud800", UNAUTHENTICATED),
-        ("Bearer ü\0", UNAUTHENTICATED),
-        ("Bearer " + "a" * 10_000, UNAUTHENTICATED),
+        ("Bearer \ud800", INVALID_TOKEN),
+        ("Bearer ü\0", INVALID_TOKEN),
+        ("Bearer " + "a" * 10_000, INVALID_TOKEN),
         (basic("admin", "wrong"), UNAUTHENTICATED),
         (basic("admin", ""), UNAUTHENTICATED),
         (basic("", TOKEN), UNAUTHENTICATED),
@@ -117,23 +120,24 @@ async def test_the_operators_token(authorization: str | None, access: Access, an
     [None, "", f"Bearer {TOKEN}", basic("admin", TOKEN), basic("admin", ""), basic("admin", "None"), "Bearer None"],
 )
 async def test_with_neither_a_token_nor_a_client_that_may_nobody_may(authorization: str | None) -> None:
-    assert await Gate(token=None, any_client_may=False).check(authorization) is FORBIDDEN
+    assert await Gate(token=None, any_client_may=False).check(authorization) is CLOSED
 
 
 async def test_without_a_token_file_no_access_token_gets_in_unless_a_client_may_have_the_scope() -> None:
     gate = Gate(token=None, any_client_may=False)
-    assert await gate.check(f"Bearer {await gate.opaque()}") is FORBIDDEN
+    assert await gate.check(f"Bearer {await gate.opaque()}") is CLOSED
 
 
 @pytest.mark.parametrize("authorization", [f"Bearer {TOKEN}", basic("admin", TOKEN), basic("admin", ""), "Bearer None"])
 async def test_without_a_token_file_there_is_no_operators_token(authorization: str) -> None:
-    assert await Gate(token=None).check(authorization) is UNAUTHENTICATED
+    refused = INVALID_TOKEN if authorization.startswith("Bearer") else UNAUTHENTICATED
+    assert await Gate(token=None).check(authorization) is refused
 
 
 async def test_a_changed_token_counts_at_once() -> None:
     gate = Gate()
     gate.token = "another"
-    assert await gate.check(f"Bearer {TOKEN}") is UNAUTHENTICATED
+    assert await gate.check(f"Bearer {TOKEN}") is INVALID_TOKEN
     assert await gate.check("Bearer another") is GRANTED
 
 
@@ -149,8 +153,8 @@ async def test_a_changed_token_counts_at_once() -> None:
         ("auth-service", (ISSUER,), FORBIDDEN),
         (ADMIN_SCOPE.upper(), (ISSUER,), FORBIDDEN),
         # RFC 9068 section 4: a token for another resource server is not for this one, whatever its scope.
-        (ADMIN_SCOPE, (API,), UNAUTHENTICATED),
-        (ADMIN_SCOPE, (ISSUER + "/",), UNAUTHENTICATED),
+        (ADMIN_SCOPE, (API,), INVALID_TOKEN),
+        (ADMIN_SCOPE, (ISSUER + "/",), INVALID_TOKEN),
     ],
 )
 async def test_an_access_token(token: str | None, scope: str, audience: tuple[str, ...], access: Access) -> None:
@@ -164,11 +168,11 @@ async def test_an_expired_or_revoked_access_token_is_none() -> None:
     gate = Gate()
     short, revoked = await gate.opaque(seconds=10), await gate.opaque()
     await gate.store.revoke_access_token(token_ref(revoked))
-    assert await gate.check(f"Bearer {revoked}") is UNAUTHENTICATED
+    assert await gate.check(f"Bearer {revoked}") is INVALID_TOKEN
     assert await gate.check(f"Bearer {short}") is GRANTED
     gate.clock.now += 10
-    assert await gate.check(f"Bearer {short}") is UNAUTHENTICATED
-    assert await gate.check(f"Bearer {signed_by_ring(CLAIMS | {'exp': int(NOW) + 10}, 'at+jwt')}") is UNAUTHENTICATED
+    assert await gate.check(f"Bearer {short}") is INVALID_TOKEN
+    assert await gate.check(f"Bearer {signed_by_ring(CLAIMS | {'exp': int(NOW) + 10}, 'at+jwt')}") is INVALID_TOKEN
 
 
 @pytest.mark.parametrize("what", ["token", "family"])
@@ -180,7 +184,7 @@ async def test_a_revoked_jwt_is_none(what: str) -> None:
         await gate.store.revoke_jwt(jti_ref(JTI), CLAIMS["exp"])
     else:
         await gate.store.revoke_family(CLAIMS["family"], CLAIMS["exp"])
-    assert await gate.check(f"Bearer {token}") is UNAUTHENTICATED
+    assert await gate.check(f"Bearer {token}") is INVALID_TOKEN
 
 
 def foreign_ring() -> Any:
@@ -197,7 +201,7 @@ async def test_nothing_else_that_is_signed_gets_in() -> None:
         new_token(TokenKind.ACCESS, "1a2b", random_bytes),
         "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.e30.",
     ):
-        assert await gate.check(f"Bearer {token}") is UNAUTHENTICATED
+        assert await gate.check(f"Bearer {token}") is INVALID_TOKEN
 
 
 async def test_a_refresh_token_is_no_access_token() -> None:
@@ -208,7 +212,7 @@ async def test_a_refresh_token_is_no_access_token() -> None:
         RECORD_VERSION, "operator", "operator", ADMIN_SCOPE, (ISSUER,), now, now + 600, "1a2bfamily", now + 600
     )
     await gate.store.save(Issuance(refresh=(token_ref(token), record)))
-    assert await gate.check(f"Bearer {token}") is UNAUTHENTICATED
+    assert await gate.check(f"Bearer {token}") is INVALID_TOKEN
 
 
 async def test_while_the_store_is_away_only_the_operators_token_is_known() -> None:
@@ -220,3 +224,16 @@ async def test_while_the_store_is_away_only_the_operators_token_is_known() -> No
     assert await gate.check(f"Bearer {TOKEN}") is GRANTED
     with pytest.raises(StoreUnavailable):
         await gate.check(f"Bearer {new_token(TokenKind.ACCESS, '1a2b', random_bytes)}")
+
+
+async def test_a_client_that_was_removed_or_lost_the_scope_is_out_at_once() -> None:
+    gate = Gate()
+    bearers = [f"Bearer {await gate.opaque()}", f"Bearer {signed_by_ring(CLAIMS, 'at+jwt')}"]
+    for bearer in bearers:
+        assert await gate.check(bearer) is GRANTED
+    gate.clients["operator"] = Client(id="operator", scopes=("read",))
+    for bearer in bearers:
+        assert await gate.check(bearer) is FORBIDDEN
+    gate.clients.clear()
+    for bearer in bearers:
+        assert await gate.check(bearer) is INVALID_TOKEN

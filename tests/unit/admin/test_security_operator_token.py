@@ -22,6 +22,7 @@ async def work_of(presented: str) -> Counter[str]:
     authorization = AdminAuthorization(
         read_operator_token=lambda: TOKEN,
         any_client_may=lambda: False,
+        find_client=lambda _client_id: None,
         store=MemoryStore(10, clock),
         signed_tokens=SignedTokens(key_ring, ISSUER, lambda: None),
         issuer=ISSUER,
@@ -39,7 +40,7 @@ async def work_of(presented: str) -> Counter[str]:
         access = await authorization.check(f"Bearer {presented}")
     finally:
         sys.setprofile(None)
-    assert access is (Access.GRANTED if presented == TOKEN else Access.UNAUTHENTICATED)
+    assert access is (Access.GRANTED if presented == TOKEN else Access.INVALID_TOKEN)
     return counted
 
 

@@ -80,3 +80,20 @@ async def test_who_goes_away_makes_room(executor: ThreadPoolExecutor) -> None:
         await waiting
     gate.set()
     assert await verifier.verify(PHC, "hunter2")
+
+
+async def test_a_flood_of_guesses_at_one_client_takes_no_place_of_the_others(executor: ThreadPoolExecutor) -> None:
+    verifier = Argon2idVerifier(executor, max_waiting=10, max_waiting_for_one=2)
+    gate = threading.Event()
+    executor.submit(gate.wait, 30)
+    guesses = [asyncio.ensure_future(verifier.verify(PHC, "guess")) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(ProtocolError) as raised:
+        await verifier.verify(PHC, "guess")
+    assert raised.value.error is ErrorCode.SLOW_DOWN
+    other = asyncio.ensure_future(verifier.verify(HASHER.hash("other", salt=SALT), "other"))
+    await asyncio.sleep(0)
+    gate.set()
+    assert await other is True
+    assert await asyncio.gather(*guesses) == [False, False]
+    assert await verifier.verify(PHC, "hunter2") is True  # the places are free again

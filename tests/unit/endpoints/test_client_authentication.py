@@ -392,3 +392,11 @@ async def test_no_secret_token_or_assertion_is_logged_or_measured(caplog: pytest
     shown = caplog.text + repr([record.__dict__ for record in caplog.records]) + repr(samples)
     assert "wrong_secret" in shown
     assert [secret for secret in told if secret in shown] == []
+
+
+async def test_a_refusal_by_the_limit_leaves_the_assertion_good_for_another_try() -> None:
+    wired = Wired(asserting(), per_minute=1)
+    assert (await with_assertion(wired, jti="first")).status == 200
+    assert (await with_assertion(wired, jti="second")).status == 429
+    wired.clock.now += 61
+    assert (await with_assertion(wired, jti="second", exp=SECOND + 120)).status == 200

@@ -15,7 +15,7 @@ from app.keys.algorithms import generate
 from app.keys.document import RingDocument
 from app.keys.loading import build_ring
 from app.keys.writer import entry_for
-from app.model.clients import Client, ClientAuthMethod, IntrospectionPolicy
+from app.model.clients import AccessTokenFormat, Client, ClientAuthMethod, IntrospectionPolicy
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.protocol.form import JSON_CONTENT_TYPE
 from app.protocol.metadata import INTROSPECTION_PATH
@@ -391,3 +391,15 @@ async def test_a_revoked_family_marks_its_jwts_for_as_long_as_they_could_live() 
         wired.clock.now = NOW + later
         wired.store.sweep()
         assert not await wired.is_active(issued["access_token"])
+
+
+@pytest.mark.parametrize("access_token_format", list(AccessTokenFormat))
+async def test_the_tokens_of_a_removed_client_are_inactive(access_token_format: AccessTokenFormat) -> None:
+    wired = Wired(
+        confidential("billing", access_token_format=access_token_format),
+        confidential("gateway", introspect=IntrospectionPolicy.ALL),
+    )
+    token = (await wired.issue())["access_token"]
+    assert await wired.is_active(token, "gateway")
+    del wired.clients["billing"]
+    assert (await wired.introspect(token, "gateway")).body == b'{"active":false}'

@@ -9,6 +9,7 @@ from urllib.parse import quote_plus, urlencode
 import msgspec
 
 from app.clock import stopwatch
+from app.endpoints.admission import Admission
 from app.endpoints.argon2id import Argon2idVerifier
 from app.endpoints.client_authentication import ClientAuthenticator, VerifiedSecrets
 from app.endpoints.exchange import Request, Response
@@ -149,8 +150,7 @@ class Wired:
         limits = ClientLimits(RateLimiter(), per_minute, self.metrics, self.clock)
         signed_tokens = SignedTokens(lambda: self.ring, ISSUER, self.metrics.unknown_kid.inc)
         shared: dict[str, Any] = {
-            "authenticator": self.authenticator,
-            "limits": limits,
+            "admission": Admission(self.authenticator, limits),
             "store": self.store,
             "now": self.clock,
         }
@@ -163,11 +163,13 @@ class Wired:
                 family_max_seconds=FAMILY_MAX_SECONDS,
                 random_bytes=random_bytes,
             ),
-            policy=TokenPolicy(ISSUER, FAMILY_MAX_SECONDS, grace_seconds),
+            policy=TokenPolicy(ISSUER, grace_seconds),
             metrics=self.metrics,
             **shared,
         )
-        self.introspection = IntrospectionEndpoint(signed_tokens=signed_tokens, issuer=ISSUER, **shared)
+        self.introspection = IntrospectionEndpoint(
+            find_client=self.clients.get, signed_tokens=signed_tokens, issuer=ISSUER, **shared
+        )
         self.revocation = RevocationEndpoint(signed_tokens=signed_tokens, **shared)
         self.edge = Edge(metrics=self.metrics, random_bytes=random_bytes, stopwatch=stopwatch)
         self.routes = route_table(

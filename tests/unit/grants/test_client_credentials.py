@@ -13,7 +13,7 @@ from app.protocol.token_request import TokenRequest
 
 NOW = 1_800_000_000
 API, OTHER_API, ISSUER = "https://api.example", "https://other.example", "https://issuer.example"
-POLICY = TokenPolicy(issuer=ISSUER, refresh_family_max_seconds=1000, refresh_reuse_grace_seconds=0)
+POLICY = TokenPolicy(issuer=ISSUER, refresh_reuse_grace_seconds=0)
 GRANT = ClientCredentials()
 
 

@@ -37,7 +37,7 @@ def changed(value: Any, **members: object) -> Any:
 def decide(
     record: RefreshTokenRecord | None = RECORD, who: Client = CLIENT, grace: int = 0, now: int = NOW, **parameters: Any
 ) -> Decision:
-    policy = TokenPolicy(issuer=ISSUER, refresh_family_max_seconds=1000, refresh_reuse_grace_seconds=grace)
+    policy = TokenPolicy(issuer=ISSUER, refresh_reuse_grace_seconds=grace)
     loaded = Loaded() if record is None else Loaded(REF, record)
     return GRANT.decide(TokenRequest("refresh_token", refresh_token="r", **parameters), who, loaded, now, policy)
 
@@ -90,7 +90,6 @@ REFRESHED = Issue(
         ({"resources": (OTHER_API,)}, {"audience": (OTHER_API,)}),
         # What the client may no longer have is not in its new tokens.
         ({"who": changed(CLIENT, scopes=("write",))}, {"scope": "write"}),
-        ({"who": changed(CLIENT, scopes=())}, {"scope": ""}),
         ({"who": changed(CLIENT, scopes=("read", "write", "admin"))}, {}),
         ({"who": changed(CLIENT, audiences=(OTHER_API,))}, {"audience": (OTHER_API,)}),
         ({"who": changed(CLIENT, audiences=(API, OTHER_API, "https://new.example"))}, {}),
@@ -126,7 +125,9 @@ def test_the_issuer_itself_stays_an_audience(audiences: tuple[str, ...]) -> None
         ({"scope": "read  write"}, "invalid_scope", "scope_malformed"),
         # Granted once, but no longer the client's: asked for by name it is refused.
         ({"scope": "read", "who": changed(CLIENT, scopes=("write",))}, "invalid_scope", "scope_widened"),
-        ({"scope": "read", "who": changed(CLIENT, scopes=())}, "invalid_scope", "scope_widened"),
+        # With nothing left an answer would be silently less than what was asked for.
+        ({"scope": "read", "who": changed(CLIENT, scopes=())}, "invalid_scope", "scope_lost"),
+        ({"who": changed(CLIENT, scopes=())}, "invalid_scope", "scope_lost"),
         ({"resources": ("https://elsewhere.example",)}, "invalid_target", "resource_not_allowed"),
         (
             {"resources": (API,), "who": changed(CLIENT, audiences=(OTHER_API,))},

@@ -366,3 +366,14 @@ def test_routes_are_found_by_their_path() -> None:
 def test_two_routes_with_one_path_are_a_mistake() -> None:
     with pytest.raises(ValueError, match="same path"):
         route_table(Route("/one", GET, nothing), Route("/one", POST, nothing))
+
+
+@pytest.mark.parametrize("is_https", [True, False])
+async def test_strict_transport_security_is_for_https_issuers_alone(is_https: bool) -> None:
+    async def endpoint(_request: Request) -> Response:
+        return empty_answer()
+
+    edge = Edge(metrics=Metrics(), random_bytes=bytes, stopwatch=lambda: 0.0, is_https=is_https)
+    answered = edge.answer(Route("/x", POST, endpoint), Request("POST"))
+    assert isinstance(answered, Response)
+    assert ((b"strict-transport-security", b"max-age=63072000") in answered.headers) is is_https

@@ -1,0 +1,32 @@
+"""The first steps of every endpoint that clients call, the same for all, so that none can forget one.
+
+1. Authenticate the client; nothing about tokens or grants is said before that.
+2. Count the request against the client's limit.
+3. Use up the client's assertion, where it has one. Last, so that a refusal by the limit leaves it good for another try,
+   and a client over its limit cannot fill the store with one-time values.
+"""
+
+from app.endpoints.client_authentication import ClientAuthenticator
+from app.endpoints.exchange import Request
+from app.endpoints.limits import ClientLimits
+from app.model.clients import Client
+from app.protocol.form import Parameters
+
+
+class Admission:
+    """Lets a client's request in, or refuses it."""
+
+    def __init__(self, authenticator: ClientAuthenticator, limits: ClientLimits) -> None:
+        self._authenticator = authenticator
+        self._limits = limits
+
+    async def admit(self, request: Request, parameters: Parameters, now: float) -> Client:
+        """The client whose request it is; a public one has only named itself.
+
+        ``now`` is Unix seconds. Raises ProtocolError or StoreUnavailable.
+        """
+        client, assertion = await self._authenticator.authenticate(request.authorization, parameters, now)
+        self._limits.admit(client)
+        if assertion is not None:
+            await self._authenticator.use_up(assertion)
+        return client
