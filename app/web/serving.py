@@ -142,15 +142,19 @@ async def _drain(signals: _Signals, draining: Draining, seconds: float) -> None:
 
 
 async def _close(servers: Sequence[_Server], running: Sequence[asyncio.Future[None]], signals: _Signals) -> None:
-    """Close one listener after the other, each once its requests are finished."""
+    """Close the listeners, each once its requests are finished, and the last one after the others."""
     hurry: asyncio.Future[Any] = asyncio.ensure_future(signals.hurry.wait())
-    for server, task in zip(servers, running, strict=True):
+
+    async def close(server: _Server, task: asyncio.Future[None]) -> None:
         server.should_exit = True
         await asyncio.wait([task, hurry], timeout=FINISH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         for connection in list(server.server_state.connections):
             # For the endpoint it is as if the client had gone away: no request is cancelled in the middle of a write.
             connection.transport.abort()
         await asyncio.wait([task])
+
+    await asyncio.gather(*map(close, servers[:-1], running[:-1]))
+    await close(servers[-1], running[-1])
     hurry.cancel()
 
 

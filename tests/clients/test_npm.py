@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 
-import pytest
 from jwt.algorithms import ECAlgorithm
 
 from tests.programs.service_calls import JsonObject, ServiceCalls
@@ -16,10 +15,7 @@ from tests.programs.service_clients import (
     POST,
     REFRESHER,
     SIGNED,
-    with_secret,
 )
-from tests.programs.service_fixtures import StartService
-from tests.programs.service_process import ServiceProcess
 
 RunNode = Callable[..., str]
 PRIVATE_JWK = {**json.loads(ECAlgorithm.to_jwk(ASSERTION_KEY)), "kid": "assertion-key", "alg": "ES256"}
@@ -62,7 +58,8 @@ def test_openid_client(service: ServiceCalls, run_node: RunNode) -> None:
     seen = run(run_node, "openid-client.mjs", service)
     for client in CLIENTS:
         result = seen[client["id"]]
-        assert (result["expiresIn"], result["scope"]) == (3600, "read")
+        assert 3590 <= result["expiresIn"] <= 3600  # it counts down from the moment of the answer
+        assert result["scope"] == "read"
         assert result["active"]["active"]
         assert result.get("refreshed", False) is (client["id"] in WITH_REFRESH_TOKEN)
         assert result["afterwards"] == {"active": False}
@@ -90,18 +87,3 @@ def test_jose_verifies_by_the_jwks(service: ServiceCalls, run_node: RunNode) -> 
         {"error": "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"},
         {"error": "ERR_JWS_INVALID"},
     ]
-
-
-@pytest.mark.parametrize("algorithm", ["RS256", "PS256", "EdDSA"])
-def test_jose_verifies_every_kind_of_key(
-    start_service: StartService,
-    calls_of: Callable[[ServiceProcess], ServiceCalls],
-    run_node: RunNode,
-    algorithm: str,
-) -> None:
-    client = with_secret("any", access_token={"format": "jwt"}, audiences=[API])
-    service = calls_of(start_service(clients=(client,), KEYS_ALGORITHMS=algorithm))
-    tokens = json.dumps([service.access_token(client)])
-    environment = {"ISSUER": service.process.base_url, "AUDIENCE": API, "TOKENS": tokens}
-    (verified,) = json.loads(run_node("jose.mjs", environment=environment))
-    assert (verified["algorithm"], verified["payload"]["client_id"]) == (algorithm, "any")

@@ -89,7 +89,7 @@ def test_a_bad_file_keeps_the_old_clients_and_names_every_error(start_service: S
     wait_until(lambda: may_enter(service, OTHER), "the repaired file")
 
 
-BROKEN = [b"", b"clients: [", b"\xff\xfe\x00", b"a: &a [x]\nb: &b [*a, *a]\nclients: *b"]
+BROKEN = [b"\xff\xfe\x00", b"a: &a [x]\nb: &b [*a, *a]\nclients: *b"]
 
 
 def test_nothing_that_can_be_in_the_file_ends_the_service(start_service: StartService, calls_of: CallsOf) -> None:

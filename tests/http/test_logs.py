@@ -121,8 +121,8 @@ def test_secrets_in_all_flows_leave_no_trace(start_service: StartService, calls_
     assert process.logs.startswith("{") is (log_format == "json")
 
 
-def test_a_secret_in_the_wrong_place_of_a_clients_file_is_not_repeated(start_service: StartService) -> None:
-    process = start_service()
+def test_a_secret_in_the_wrong_place_of_a_clients_file_is_not_repeated(start_service_once: StartService) -> None:
+    process = start_service_once()
     file = process.folder / "clients.yaml"
     wrong = OTHER._replace(entry={**OTHER.entry, "secrets": [f"{CANARY}-in-the-clear"]})
     write_clients(file, (BASIC, wrong))
@@ -130,16 +130,16 @@ def test_a_secret_in_the_wrong_place_of_a_clients_file_is_not_repeated(start_ser
     assert CANARY not in process.logs
 
 
-def test_an_outage_is_a_warning(start_service: StartService, calls_of: CallsOf) -> None:
-    service = calls_of(start_service(clients=(BASIC,), MEMORY_STORE_MAX_TOKENS="1"))
+def test_an_outage_is_a_warning(start_service_once: StartService, calls_of: CallsOf) -> None:
+    service = calls_of(start_service_once(clients=(BASIC,), MEMORY_STORE_MAX_TOKENS="1"))
     service.token(BASIC)
     full = service.request_token(BASIC)
     record = records_of(service, full.headers["x-request-id"])[-1]
     assert (record["level"], record["status"]) == ("warning", 503)
 
 
-def test_the_level_says_how_much_is_logged(start_service: StartService, calls_of: CallsOf) -> None:
-    service = calls_of(start_service(clients=(BASIC,), LOG_LEVEL="warning"))
+def test_the_level_says_how_much_is_logged(start_service_once: StartService, calls_of: CallsOf) -> None:
+    service = calls_of(start_service_once(clients=(BASIC,), LOG_LEVEL="warning"))
     service.http.post("/oauth/token", auth=("nobody", "x"), data={"grant_type": "x"})
     assert service.process.log_records() == []
 

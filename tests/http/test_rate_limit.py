@@ -1,7 +1,7 @@
 """The limit on each client's requests: 429 with Retry-After (RFC 6585 section 4)."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -12,15 +12,24 @@ from tests.programs.service_fixtures import StartService
 from tests.programs.service_process import ServiceProcess
 
 CallsOf = Callable[[ServiceProcess], ServiceCalls]
-FEW = with_secret("few", rate_limit_per_minute=5)
+
+
+def few(number: int) -> RegisteredClient:
+    """A client with a low limit of its own: one for each test, because they share a service."""
+    return with_secret(f"few-{number}", rate_limit_per_minute=5)
+
+
 QUICK = with_secret("quick", rate_limit_per_minute=120)
 UNLIMITED = with_secret("unlimited", rate_limit_per_minute="unlimited")
-DEFAULT = with_secret("default")
+DEFAULT, OTHER_DEFAULT = with_secret("default"), with_secret("other-default")
+CLIENTS = (*map(few, range(4)), QUICK, UNLIMITED, DEFAULT, OTHER_DEFAULT)
 
 
-@pytest.fixture
-def service(start_service: StartService, calls_of: CallsOf) -> ServiceCalls:
-    return calls_of(start_service(clients=(FEW, QUICK, UNLIMITED, DEFAULT), RATE_LIMIT_REQUESTS_PER_MINUTE="10"))
+@pytest.fixture(scope="module")
+def service(start_module_service: StartService) -> Iterator[ServiceCalls]:
+    calls = ServiceCalls(start_module_service(clients=CLIENTS, RATE_LIMIT_REQUESTS_PER_MINUTE="10"))
+    yield calls
+    calls.close()
 
 
 def statuses(service: ServiceCalls, client: RegisteredClient, count: int) -> list[int]:
@@ -28,12 +37,14 @@ def statuses(service: ServiceCalls, client: RegisteredClient, count: int) -> lis
 
 
 def test_a_client_over_its_limit_is_told_when_to_come_again(service: ServiceCalls) -> None:
-    assert statuses(service, FEW, 7) == [200] * 5 + [429] * 2
-    refused = service.request_token(FEW)
+    results = ("allowed", "limited")
+    before = [service.metric("rate_limit_decisions_total", result=result) for result in results]
+    assert statuses(service, few(0), 7) == [200] * 5 + [429] * 2
+    refused = service.request_token(few(0))
     assert_refused(refused, 429, "slow_down")
     assert 1 <= int(refused.headers["retry-after"]) <= 12  # one more each 12 seconds
-    assert service.metric("rate_limit_decisions_total", result="limited") == 3
-    assert service.metric("rate_limit_decisions_total", result="allowed") == 5
+    after = [service.metric("rate_limit_decisions_total", result=result) for result in results]
+    assert after == [before[0] + 5, before[1] + 3]
 
 
 def test_who_has_no_limit_of_its_own_has_the_services(service: ServiceCalls) -> None:
@@ -42,13 +53,13 @@ def test_who_has_no_limit_of_its_own_has_the_services(service: ServiceCalls) -> 
 
 
 def test_one_clients_limit_is_no_others_business(service: ServiceCalls) -> None:
-    statuses(service, FEW, 6)
-    assert statuses(service, DEFAULT, 10) == [200] * 10
+    statuses(service, few(1), 6)
+    assert statuses(service, OTHER_DEFAULT, 10) == [200] * 10
 
 
 def test_the_endpoints_share_the_limit(service: ServiceCalls) -> None:
     def ask(path: str) -> httpx.Response:
-        return service.http.post(path, auth=FEW.basic, data={"token": "x", "grant_type": "client_credentials"})
+        return service.http.post(path, auth=few(2).basic, data={"token": "x", "grant_type": "client_credentials"})
 
     paths = ["/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/introspect", "/oauth/token"]
     assert [ask(path).status_code for path in paths] == [200] * 5
@@ -59,8 +70,8 @@ def test_the_endpoints_share_the_limit(service: ServiceCalls) -> None:
 def test_nobody_can_use_up_anothers_limit(service: ServiceCalls) -> None:
     for _ in range(20):
         form = {"grant_type": "client_credentials"}
-        assert service.http.post("/oauth/token", auth=(FEW.id, "wrong"), data=form).status_code == 401
-    assert statuses(service, FEW, 5) == [200] * 5
+        assert service.http.post("/oauth/token", auth=(few(3).id, "wrong"), data=form).status_code == 401
+    assert statuses(service, few(3), 5) == [200] * 5
 
 
 def test_after_the_wait_it_may_go_on(service: ServiceCalls) -> None:
@@ -71,7 +82,7 @@ def test_after_the_wait_it_may_go_on(service: ServiceCalls) -> None:
     assert service.request_token(QUICK).status_code == 200
 
 
-def test_0_is_no_limit(start_service: StartService, calls_of: CallsOf) -> None:
-    service = calls_of(start_service(clients=(BASIC, FEW), RATE_LIMIT_REQUESTS_PER_MINUTE="0"))
+def test_0_is_no_limit(start_service_once: StartService, calls_of: CallsOf) -> None:
+    service = calls_of(start_service_once(clients=(BASIC, few(0)), RATE_LIMIT_REQUESTS_PER_MINUTE="0"))
     assert statuses(service, BASIC, 200) == [200] * 200
-    assert statuses(service, FEW, 6) == [200] * 5 + [429]  # a limit of its own stays
+    assert statuses(service, few(0), 6) == [200] * 5 + [429]  # a limit of its own stays

@@ -1,6 +1,7 @@
 """Redis: several processes are one service; what happens without it."""
 
 import os
+import secrets
 import signal
 import socket
 import time
@@ -202,14 +203,25 @@ def test_redis_lost_while_running_is_an_outage_and_not_a_refusal(
 # ---------------------------------------------------------------------------------------------- several workers
 
 
-def two_ports_in_a_row() -> int:
-    """The first of two neighbouring ports that were free a moment ago."""
+def ports_in_a_row(count: int) -> int:
+    """The first of ``count`` neighbouring ports that were free a moment ago.
+
+    Below those that the system gives to connections (ip(7), ``ip_local_port_range``), or one may be taken meanwhile.
+    """
     for _ in range(100):
-        port = free_port()
-        with socket.socket() as probe:
-            if port < 65535 and probe.connect_ex(("127.0.0.1", port + 1)) != 0:
-                return port
-    raise AssertionError("no two neighbouring ports are free")
+        first = 20_000 + secrets.randbelow(10_000)
+        if all(is_free(first + offset) for offset in range(count)):
+            return first
+    raise AssertionError(f"no {count} neighbouring ports are free")
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 @pytest.fixture
@@ -217,7 +229,8 @@ def workers(
     start_service: StartService, redis_url: str, redis_key_prefix: str, tmp_path: Path
 ) -> tuple[ServiceProcess, list[str]]:
     """A service of two workers, and their metrics listeners."""
-    metrics, admin = two_ports_in_a_row(), two_ports_in_a_row()
+    metrics = ports_in_a_row(4)
+    admin = metrics + 2
     process = start_service(
         "--workers",
         "2",

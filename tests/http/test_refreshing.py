@@ -120,13 +120,13 @@ def test_an_access_token_is_no_refresh_token(service: ServiceCalls) -> None:
 
 
 def test_the_family_ends_at_its_time_however_often_it_was_rotated(
-    start_service: StartService, calls_of: Callable[[ServiceProcess], ServiceCalls]
+    start_service_once: StartService, calls_of: Callable[[ServiceProcess], ServiceCalls]
 ) -> None:
     settings = {"REFRESH_TOKEN_EXPIRY_SECONDS": "60", "REFRESH_FAMILY_MAX_SECONDS": "60"}
     client = with_secret(
         "family", grants=["client_credentials", "refresh_token"], refresh_token={"enabled": True}, introspect="own"
     )
-    service = calls_of(start_service(clients=(client, OTHER), **settings))
+    service = calls_of(start_service_once(clients=(client, OTHER), **settings))
     first = service.token(client)
     ends = service.introspect(client, first["refresh_token"])["exp"]
     assert first["expires_in"] == 60  # nothing outlives its family

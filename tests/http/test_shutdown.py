@@ -56,8 +56,8 @@ def test_while_draining_it_answers_and_asks_to_be_left(start_service: StartServi
     assert process.log_records()[-1]["message"] == "stopped"
 
 
-def test_the_metrics_listener_closes_last(start_service: StartService) -> None:
-    process = start_service(DRAIN_SECONDS="0.3")
+def test_the_metrics_listener_closes_last(start_service_once: StartService) -> None:
+    process = start_service_once(DRAIN_SECONDS="0.3")
     process.signal(signal.SIGTERM)
     last_open = {"public": 0.0, "metrics": 0.0}
     give_up_at = time.monotonic() + 10
@@ -159,9 +159,9 @@ SIGNALS = [
 
 @pytest.mark.parametrize(("first", "second"), SIGNALS)
 def test_a_second_signal_or_an_interrupt_ends_the_draining(
-    start_service: StartService, first: signal.Signals, second: signal.Signals | None
+    start_service_once: StartService, first: signal.Signals, second: signal.Signals | None
 ) -> None:
-    process = start_service(clients=(BASIC,), DRAIN_SECONDS=LONG)
+    process = start_service_once(clients=(BASIC,), DRAIN_SECONDS=LONG)
     began = time.monotonic()
     process.signal(first)
     if second is not None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.programs.service_calls import ServiceCalls
-from tests.programs.service_clients import CANARY, EVERY_CLIENT, write_clients
+from tests.programs.service_clients import CANARY, EVERY_CLIENT, RegisteredClient, write_clients
 from tests.programs.service_process import ServiceProcess
 
 FAST_PATHS = ("asgi", "off")
@@ -97,13 +97,31 @@ def start_service(fast_path: str, tmp_path_factory: pytest.TempPathFactory) -> I
 
     ``clients`` are registered clients, by default all of the tests; None for no clients file.
     """
+    yield from _starting(fast_path, tmp_path_factory)
+
+
+@pytest.fixture
+def start_service_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
+    """Like ``start_service``, in one mode alone: for what does not depend on what carries the requests."""
+    yield from _starting(FAST_PATHS[0], tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def start_module_service(fast_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
+    """Like ``start_service``, for a service that a module's tests share."""
+    yield from _starting(fast_path, tmp_path_factory)
+
+
+def _starting(fast_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
     started: list[ServiceProcess] = []
 
-    def start(*arguments: str, clients: tuple[object, ...] | None = EVERY_CLIENT, **settings: str) -> ServiceProcess:
+    def start(
+        *arguments: str, clients: tuple[RegisteredClient, ...] | None = EVERY_CLIENT, **settings: str
+    ) -> ServiceProcess:
         folder = tmp_path_factory.mktemp("service")
         environment = {"FAST_PATH": fast_path, **settings}
         if clients is not None and "CLIENTS_FILE" not in settings:
-            environment["CLIENTS_FILE"] = str(write_clients(folder / "clients.yaml", clients))  # type: ignore[arg-type]
+            environment["CLIENTS_FILE"] = str(write_clients(folder / "clients.yaml", clients))
         process = ServiceProcess(folder, environment, arguments)
         started.append(process)
         return process

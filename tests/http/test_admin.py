@@ -1,0 +1,168 @@
+"""``/admin/stats`` on the operators' listener, which no mode of the fast path carries: one mode will do."""
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.programs.service_calls import ServiceCalls, good_json
+from tests.programs.service_clients import ADMIN, BASIC, CANARY, JWT, with_secret
+from tests.programs.service_fixtures import FAST_PATHS, ServiceOfMode, StartService
+from tests.programs.service_process import ServiceProcess, wait_until
+
+OPERATOR_TOKEN = f"{CANARY}-operators-token"
+CallsOf = Callable[[ServiceProcess], ServiceCalls]
+
+
+@pytest.fixture(scope="session")
+def service(service_of_mode: ServiceOfMode) -> ServiceCalls:
+    return service_of_mode(FAST_PATHS[0])
+
+
+def test_stats_tell_the_state_of_the_process(
+    start_service_once: StartService, calls_of: CallsOf, tmp_path: Path
+) -> None:
+    process = start_service_once(ADMIN_TOKEN_FILE=str(operator_token_file(tmp_path)))
+    service = calls_of(process)
+    tokens = [service.access_token(BASIC) for _ in range(3)]
+    service.access_token(JWT)
+    service.introspect(BASIC, tokens[0])
+    service.introspect(BASIC, tokens[0])
+    service.revoke(BASIC, tokens[1])
+    stats = good_json(ask(process, bearer(OPERATOR_TOKEN)))
+    assert stats.keys() == {
+        "version",
+        "uptime_seconds",
+        "store",
+        "issued",
+        "introspected",
+        "cache",
+        "keys",
+        "process",
+    }
+    assert stats["version"] == good_json(service.http.get("/health"))["version"]
+    assert 0 < stats["uptime_seconds"] < 60
+    assert stats["store"] == {"kind": "memory", "degraded": False, "live_tokens": 2}
+    assert (stats["issued"]["total"], stats["introspected"]["total"]) == (4, 2)
+    assert stats["issued"]["per_second"] > stats["introspected"]["per_second"] > 0
+    assert stats["cache"] == {"hit_ratio": None}  # memory needs no cache
+    published = {key["kid"] for key in good_json(service.http.get("/jwks.json"))["keys"]}
+    assert {key["kid"] for key in stats["keys"]} <= published
+    for key in stats["keys"]:
+        assert key.keys() == {"kid", "algorithm", "state", "age_seconds"}
+        assert 0 <= key["age_seconds"] < 60
+    assert stats["process"]["pid"] == process.pid
+    assert 20_000_000 < stats["process"]["resident_bytes"] < 200_000_000
+
+
+def test_with_nothing_configured_nobody_is_let_in(start_service_once: StartService) -> None:
+    process = start_service_once(clients=(BASIC,))
+    for headers in ({}, bearer("anything"), basic("admin", "anything"), basic("admin", "")):
+        assert ask(process, headers).status_code == 403
+
+
+def test_the_operators_token_lets_in(service: ServiceCalls) -> None:
+    token = (service.process.folder / "admin-token").read_text()
+    assert good_json(ask(service.process, bearer(token)))
+    assert good_json(ask(service.process, basic("admin", token)))  # what a browser can send
+
+
+def test_an_access_token_with_the_scope_lets_in(service: ServiceCalls) -> None:
+    token = service.access_token(ADMIN, scope="auth-service:admin read")
+    assert good_json(ask(service.process, bearer(token)))
+    service.revoke(ADMIN, token)
+    assert ask(service.process, bearer(token)).status_code == 401
+
+
+def test_a_jwt_with_the_scope_lets_in(start_service_once: StartService, calls_of: CallsOf) -> None:
+    client = with_secret("admin-jwt", scopes=["auth-service:admin"], access_token={"format": "jwt"})
+    elsewhere = with_secret(
+        "elsewhere", scopes=["auth-service:admin"], access_token={"format": "jwt"}, audiences=["https://api.example"]
+    )
+    process = start_service_once(clients=(client, elsewhere))
+    service = calls_of(process)
+    token = service.access_token(client)
+    assert good_json(ask(process, bearer(token)))
+    service.revoke(client, token)
+    assert ask(process, bearer(token)).status_code == 401
+    # RFC 9068 section 4: a token for another resource server is not for this one.
+    assert ask(process, bearer(service.access_token(elsewhere))).status_code == 401
+
+
+def test_the_scope_is_what_lets_in(service: ServiceCalls) -> None:
+    response = ask(service.process, bearer(service.access_token(ADMIN, scope="read")))
+    assert response.status_code == 403
+
+
+def refused_headers(service: ServiceCalls) -> dict[str, dict[str, str]]:
+    token = (service.process.folder / "admin-token").read_text()
+    return {
+        "none": {},
+        "wrong": bearer("wrong"),
+        "no value": {"authorization": "Bearer"},
+        "longer": bearer(token + "x"),
+        "shorter": bearer(token[:-1]),
+        "another scheme": {"authorization": f"Token {token}"},
+        "without a scheme": {"authorization": token},
+        "another user": basic("root", token),
+        "a wrong password": basic("admin", "wrong"),
+        "a client's secret": basic(*ADMIN.basic),
+        "bad base64": {"authorization": "Basic !!!"},
+        "no UTF-8": {"authorization": "Basic " + base64.b64encode(b"admin:\xff").decode()},
+        "a refresh token's form": bearer("asr_1" + "0" * 55),
+        "an unsigned JWT": bearer("eyJhbGciOiJub25lIn0.eyJzY29wZSI6ImF1dGgtc2VydmljZTphZG1pbiJ9."),
+    }
+
+
+def test_everything_else_is_kept_out(service: ServiceCalls) -> None:
+    for name, headers in refused_headers(service).items():
+        response = ask(service.process, headers)
+        assert response.status_code == 401, name
+        assert response.headers["www-authenticate"].startswith("Bearer realm=")
+        assert response.headers["cache-control"] == "no-store"
+
+
+def test_a_changed_operators_token_counts_at_once(start_service_once: StartService, tmp_path: Path) -> None:
+    file = operator_token_file(tmp_path)
+    process = start_service_once(clients=(BASIC,), ADMIN_TOKEN_FILE=str(file))
+    assert ask(process, bearer(OPERATOR_TOKEN)).status_code == 200
+    file.write_text(OPERATOR_TOKEN + "-new")
+    assert ask(process, bearer(OPERATOR_TOKEN)).status_code == 401
+    assert ask(process, bearer(OPERATOR_TOKEN + "-new")).status_code == 200
+
+
+def test_expired_tokens_leave_the_store_by_themselves(
+    start_service_once: StartService, calls_of: CallsOf, tmp_path: Path
+) -> None:
+    client = with_secret("short-lived", access_token={"seconds": 2})
+    process = start_service_once(clients=(client,), ADMIN_TOKEN_FILE=str(operator_token_file(tmp_path)))
+    service = calls_of(process)
+    for _ in range(20):
+        service.token(client)
+    assert live_tokens(process) == 20
+    wait_until(lambda: live_tokens(process) == 0, "all of them to be gone")
+
+
+def live_tokens(process: ServiceProcess) -> int:
+    stats = good_json(ask(process, bearer(OPERATOR_TOKEN)))
+    return int(stats["store"]["live_tokens"])
+
+
+def operator_token_file(folder: Path) -> Path:
+    file = folder / "admin-token"
+    file.write_text(OPERATOR_TOKEN + "\n")
+    return file
+
+
+def ask(process: ServiceProcess, headers: dict[str, str]) -> httpx.Response:
+    return httpx.get(f"{process.admin_url}/admin/stats", headers=headers)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
