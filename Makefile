@@ -16,7 +16,7 @@ IMAGE ?= auth-service:$(VERSION)
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # ------------------------------------------------------------------------------------------------- installing
 
@@ -68,6 +68,14 @@ test: ## all tests; brings the programs that they need (redis-server, node) wher
 	@$(TIMED) "programs" $(MAKE) -s programs
 	@$(TIMED) "client libraries" $(MAKE) -s client-libraries
 	@$(TIMED) "tests" $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: slow
+slow: $(DEVELOPMENT) programs client-libraries ## the tests that take minutes, such as twenty live key rotations
+	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+.PHONY: e2e
+e2e: $(DEVELOPMENT) ## the tests that need a Kubernetes cluster, against the current kube context
+	@$(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
 
 # ------------------------------------------------------------------------------------------------- checks
 

@@ -77,12 +77,12 @@ def test_scripts_are_executable_and_only_scripts_are(committed_files: list[Path]
 
 
 def test_every_make_target_that_a_page_names_exists(committed_files: list[Path]) -> None:
-    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = {
         (str(page.relative_to(ROOT)), target)
         for page in committed_files
         if page.suffix == ".md"
-        for target in re.findall(r"(?:`|^\$? *)make ([a-z][a-z-]*)", page.read_text(), re.MULTILINE)
+        for target in re.findall(r"(?:`|^\$? *)make ([a-z][a-z0-9-]*)", page.read_text(), re.MULTILINE)
     }
     assert {(page, target) for page, target in named if target not in targets} == set()
 
