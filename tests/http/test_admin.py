@@ -136,7 +136,7 @@ def test_a_changed_operators_token_counts_at_once(start_service_once: StartServi
 def test_expired_tokens_leave_the_store_by_themselves(
     start_service_once: StartService, calls_of: CallsOf, tmp_path: Path
 ) -> None:
-    client = with_secret("short-lived", access_token={"seconds": 2})
+    client = with_secret("short-lived", access_token={"seconds": 3})
     process = start_service_once(clients=(client,), ADMIN_TOKEN_FILE=str(operator_token_file(tmp_path)))
     service = calls_of(process)
     for _ in range(20):

@@ -1,11 +1,13 @@
 """Redis: several processes are one service; what happens without it."""
 
+import asyncio
 import os
 import secrets
 import signal
 import socket
 import time
 from binascii import crc32
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.http.test_refreshing import use_in_parallel
 from tests.programs.ports import free_port
 from tests.programs.redis_process import RedisProcess
 from tests.programs.service_calls import ASSERTION_TYPE, ServiceCalls, assert_refused, client_assertion, good_json
@@ -76,6 +79,20 @@ def test_a_family_is_one_in_all_processes(
     for service in replicas:
         for token in (first["access_token"], second["access_token"], second["refresh_token"]):
             wait_until(partial(is_dead, service, client, token), "the family to end", SOON)
+
+
+def test_of_parallel_uses_in_all_processes_one_succeeds(replicas: tuple[ServiceCalls, ServiceCalls]) -> None:
+    refresh_token = replicas[0].token(REFRESHER)["refresh_token"]
+
+    async def use_everywhere() -> list[httpx.Response]:
+        uses = (use_in_parallel(service.process, refresh_token, 25) for service in replicas)
+        return [response for responses in await asyncio.gather(*uses) for response in responses]
+
+    responses = asyncio.run(use_everywhere())
+    assert Counter(response.status_code for response in responses) == {200: 1, 400: 49}
+    winner = next(response.json() for response in responses if response.status_code == 200)
+    for service in replicas:
+        wait_until(partial(is_dead, service, REFRESHER, winner["access_token"]), "the family to end", SOON)
 
 
 def test_an_assertion_is_good_once_in_all_processes_together(replicas: tuple[ServiceCalls, ServiceCalls]) -> None:

@@ -135,11 +135,11 @@ def test_the_family_ends_at_its_time_however_often_it_was_rotated(
     assert service.introspect(client, second["access_token"])["exp"] == ends
 
 
-async def use_in_parallel(process: ServiceProcess, refresh_token: str) -> list[httpx.Response]:
+async def use_in_parallel(process: ServiceProcess, refresh_token: str, times: int = PARALLEL) -> list[httpx.Response]:
     """Use one refresh token many times at once, each on a connection of its own."""
-    limits = httpx.Limits(max_connections=PARALLEL, max_keepalive_connections=PARALLEL)
+    limits = httpx.Limits(max_connections=times, max_keepalive_connections=times)
     async with httpx.AsyncClient(base_url=process.base_url, limits=limits, timeout=30) as http:
-        await asyncio.gather(*(http.get("/health/live") for _ in range(PARALLEL)))  # connections are open
+        await asyncio.gather(*(http.get("/health/live") for _ in range(times)))  # connections are open
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-        uses = (http.post("/oauth/token", auth=REFRESHER.basic, data=form) for _ in range(PARALLEL))
+        uses = (http.post("/oauth/token", auth=REFRESHER.basic, data=form) for _ in range(times))
         return list(await asyncio.gather(*uses))
