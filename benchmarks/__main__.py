@@ -1,0 +1,95 @@
+"""``python -m benchmarks``: measure the service, compare it with an earlier commit, publish the figures."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from benchmarks import bench, memory
+from benchmarks import compare as comparison
+from benchmarks import publish as publication
+from benchmarks.http_rounds import Schedule
+from benchmarks.load import LoadError
+from benchmarks.micro import prepare
+from benchmarks.repetition import SAMPLES, measure_all
+from benchmarks.results import Results, render, table
+from benchmarks.servers import ServerError
+
+RESULTS = Path(__file__).parent / "results"
+LATEST = RESULTS / "latest.json"
+
+_rounds = click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+_seconds = click.option(
+    "--seconds", type=click.IntRange(min=1), default=3, show_default=True, help="Of each run in a round."
+)
+_only = click.option("--only", multiple=True, metavar="TEXT", help="Only rows whose names contain it; repeatable.")
+
+
+@click.group()
+def main() -> None:
+    """Measure the service; see docs/performance.md."""
+
+
+@main.command()
+@_rounds
+@_seconds
+@_only
+@click.option("--part", "parts", multiple=True, type=click.Choice(bench.PARTS), help="Only these; repeatable.")
+@click.option("--json", "file", type=click.Path(path_type=Path), default=LATEST, help="Where the figures are kept.")
+def run(rounds: int, seconds: int, only: tuple[str, ...], parts: tuple[str, ...], file: Path) -> None:
+    """Measure this working tree: the table, the sizes, the steps."""
+    results = bench.run(Schedule(rounds, seconds), parts or bench.PARTS, only)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    click.echo(render(results), nl=False)
+
+
+@main.command()
+@click.argument("base")
+@click.option("--rounds", type=click.IntRange(min=3), default=8, show_default=True)
+@_seconds
+@_only
+def compare(base: str, rounds: int, seconds: int, only: tuple[str, ...]) -> None:
+    """Compare this working tree with the commit BASE; exit code 1 if it is certainly over 10 % worse in anything."""
+    compared = comparison.compare(base, Schedule(rounds, seconds), only)
+    click.echo("\n".join(table(("", base, "working tree", "change", "95 % interval", ""), comparison.lines(compared))))
+    losses = [one.name for one in compared if one.is_loss]
+    if losses:
+        raise click.ClickException(f"over 10 % worse than {base}: {'; '.join(losses)}")
+
+
+@main.command()
+@click.option("--samples", type=click.IntRange(min=1), default=SAMPLES, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Medians in nanoseconds, by name.")
+def steps(samples: int, as_json: bool) -> None:
+    """Time the steps of a request in this process."""
+    timed = measure_all(prepare(), samples=samples)
+    if as_json:
+        click.echo(json.dumps({name: ns.median for name, ns in timed.items()}))
+    else:
+        for name, ns in timed.items():
+            click.echo(f"{name:55} {ns.median / 1e3:8.2f} us ({ns.low / 1e3:.2f}-{ns.high / 1e3:.2f})")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True), default=LATEST)
+def publish(file: Path) -> None:
+    """Put the figures of a run into docs/performance.md and draw them."""
+    for written in publication.publish(msgspec.json.decode(file.read_bytes(), type=Results)):
+        click.echo(written)
+
+
+@main.command("weigh-store", hidden=True)
+@click.argument("tokens", type=int)
+def weigh_store(tokens: int) -> None:
+    """Print the MB by which this process grows when its store gets TOKENS tokens."""
+    click.echo(memory.weigh_store(tokens))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (LoadError, ServerError, comparison.CompareError) as error:
+        sys.exit(f"the benchmark cannot be made: {error}")

@@ -1,0 +1,48 @@
+"""``make bench``: everything once, for one working tree."""
+
+import datetime
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from benchmarks import rows
+from benchmarks.http_rounds import Schedule, Tree, measure
+from benchmarks.load import require_wrk
+from benchmarks.machine import REPOSITORY, describe, split_cores
+from benchmarks.memory import measure_memory
+from benchmarks.micro import prepare
+from benchmarks.repetition import measure_all
+from benchmarks.results import Results, summarise
+from benchmarks.rounds import progress
+from benchmarks.startup import measure_start
+
+PARTS = ("http", "memory", "start", "steps")
+
+
+def run(schedule: Schedule, parts: tuple[str, ...], only: tuple[str, ...]) -> Results:
+    """Measure the wanted :data:`PARTS`. Raises LoadError or ServerError."""
+    if "http" in parts or "memory" in parts:
+        require_wrk()
+    results = Results(
+        machine=describe(),
+        measured_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        rounds=schedule.rounds,
+        seconds=schedule.seconds,
+    )
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
+        folder = Path(name)
+        if "http" in parts:
+            loads, measured = measure([Tree("the service", REPOSITORY)], schedule, folder, only)
+            targets = {row.name: row.target for row in measured}
+            results = msgspec.structs.replace(results, rows=summarise(loads, rows.YARDSTICK, targets))
+        if "memory" in parts:
+            progress("weighing the process and 100,000 tokens")
+            results = msgspec.structs.replace(results, memory=measure_memory(folder, *split_cores()))
+        if "start" in parts:
+            progress("starting the service five times")
+            results = msgspec.structs.replace(results, start_seconds=measure_start(folder))
+    if "steps" in parts:
+        progress("timing the steps in this process")
+        results = msgspec.structs.replace(results, steps_ns=measure_all(prepare()))
+    return results

@@ -1,0 +1,161 @@
+"""What a run of the benchmark comes to: kept as JSON, printed as a table."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from benchmarks.load import Load
+from benchmarks.machine import Machine
+from benchmarks.memory import IDLE_TARGET_MB, TOKENS_TARGET_MB, Memory
+from benchmarks.startup import TARGET_SECONDS
+from benchmarks.statistics import Spread, round_ratios, spread
+
+FORMAT = 1
+"""Of the JSON; a change that breaks its readers adds one."""
+
+
+class RowResult(msgspec.Struct, frozen=True):
+    """One row over all rounds."""
+
+    name: str
+    rate: Spread
+    """Requests a second."""
+    ratio: Spread
+    """To the bare server of the same round."""
+    ratio_on_cpu: Spread
+    """The same by the servers' CPU time: the figure to believe where the machine was not quiet."""
+    core_share: float
+    """Median of the part of its core that the server had."""
+    p50_ms: float
+    p99_ms: float
+    """Medians over the rounds, at full load: what a client sees that waits behind the others."""
+    target: float | None
+    loads: tuple[Load, ...]
+
+    @property
+    def met(self) -> bool | None:
+        """Whether both ratios reach the target; None where there is none.
+
+        The one of requests a second flatters where the bare server did not get its core, or waited for the load.
+        """
+        return None if self.target is None else min(self.ratio.median, self.ratio_on_cpu.median) >= self.target
+
+
+class Results(msgspec.Struct, frozen=True):
+    """One run of the benchmark."""
+
+    machine: Machine
+    measured_at: str
+    """ISO 8601, UTC."""
+    rounds: int
+    seconds: float
+    rows: tuple[RowResult, ...] = ()
+    memory: Memory | None = None
+    start_seconds: Spread | None = None
+    steps_ns: dict[str, Spread] = {}
+    format: int = FORMAT
+
+
+def summarise(
+    loads: Mapping[str, Sequence[Load]], yardstick: str, targets: Mapping[str, float | None]
+) -> tuple[RowResult, ...]:
+    """The rows of interleaved loads, in their order; the yardstick is one of them, with ratio 1."""
+    measure = [load.rate for load in loads[yardstick]]
+    measure_on_cpu = [load.rate_on_cpu for load in loads[yardstick]]
+    return tuple(
+        RowResult(
+            name=name,
+            rate=spread([load.rate for load in of]),
+            ratio=spread(round_ratios([load.rate for load in of], measure)),
+            ratio_on_cpu=spread(round_ratios([load.rate_on_cpu for load in of], measure_on_cpu)),
+            core_share=spread([load.core_share for load in of]).median,
+            p50_ms=spread([load.p50_ms for load in of]).median,
+            p99_ms=spread([load.p99_ms for load in of]).median,
+            target=targets.get(name),
+            loads=tuple(of),
+        )
+        for name, of in loads.items()
+    )
+
+
+def render(results: Results) -> str:
+    """The report as text for a terminal."""
+    return "\n".join(_lines(results)) + "\n"
+
+
+def _lines(results: Results) -> Iterator[str]:
+    machine = results.machine
+    yield f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.kernel}, {machine.python}"
+    yield f"commit {machine.commit}, {results.measured_at}, load average before the start {machine.load_before}"
+    if results.rows:
+        yield ""
+        yield f"{results.rounds} interleaved rounds of {results.seconds:g} s, server and wrk on a core each; medians"
+        yield from table(
+            ("", "req/s", "x bare", "(min-max)", "by CPU", "(min-max)", "of core", "p50 ms", "p99 ms", "target", ""),
+            [
+                (
+                    row.name,
+                    f"{row.rate.median:,.0f}",
+                    f"{row.ratio.median:.2f}",
+                    f"({row.ratio.low:.2f}-{row.ratio.high:.2f})",
+                    f"{row.ratio_on_cpu.median:.2f}",
+                    f"({row.ratio_on_cpu.low:.2f}-{row.ratio_on_cpu.high:.2f})",
+                    f"{row.core_share:.0%}",
+                    f"{row.p50_ms:.2f}",
+                    f"{row.p99_ms:.2f}",
+                    "" if row.target is None else f">= {row.target:.2f}",
+                    verdict(row.met),
+                )
+                for row in results.rows
+            ],
+        )
+    small = list(sizes(results))
+    if small:
+        yield ""
+        yield from table(("", "measured", "target", ""), small)
+    if results.steps_ns:
+        yield ""
+        yield from table(
+            ("in one process, without a server", "us", "(min-max)"),
+            [
+                (name, f"{ns.median / 1e3:.2f}", f"({ns.low / 1e3:.2f}-{ns.high / 1e3:.2f})")
+                for name, ns in results.steps_ns.items()
+            ],
+        )
+
+
+def sizes(results: Results) -> Iterator[tuple[str, str, str, str]]:
+    """What is small or short: name, figure, target, verdict."""
+    memory, start = results.memory, results.start_seconds
+    if memory is not None:
+        idle_met = memory.idle_mb <= IDLE_TARGET_MB
+        growth_met = memory.growth_mb <= TOKENS_TARGET_MB
+        yield "idle process", f"{memory.idle_mb:.1f} MB", f"<= {IDLE_TARGET_MB:g} MB", verdict(idle_met)
+        yield (
+            "100,000 live tokens, issued over HTTP",
+            f"+{memory.growth_mb:.1f} MB",
+            f"<= {TOKENS_TARGET_MB:g} MB",
+            verdict(growth_met),
+        )
+        yield "100,000 live tokens, the store alone", f"+{memory.store_mb:.1f} MB", "", ""
+    if start is not None:
+        yield (
+            "start to first answer",
+            f"{start.median:.2f} s ({start.low:.2f}-{start.high:.2f})",
+            f"<= {TARGET_SECONDS:g} s",
+            verdict(start.median <= TARGET_SECONDS),
+        )
+
+
+def verdict(met: bool | None) -> str:
+    """A word for the table."""
+    return "" if met is None else "met" if met else "NOT MET"
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of text in columns, the first to the left and the others to the right."""
+    widths = [max(len(line[column]) for line in (head, *lines)) for column in range(len(head))]
+    for line in (head, *lines):
+        first, *others = line
+        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
+        yield "  ".join(cells).rstrip()

@@ -1,0 +1,162 @@
+"""Starting what is measured: the bare server and the service, each a process of its own, pinned to a core."""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.machine import REPOSITORY
+
+START_SECONDS = 30.0
+"""How long a server may take until it answers: a new RSA key can take seconds on a busy core."""
+
+
+class ServerError(Exception):
+    """A server did not start, or gave a wrong answer; the message has what it said."""
+
+
+class Server(msgspec.Struct, frozen=True):
+    """A running server."""
+
+    name: str
+    pid: int
+    port: int
+    seconds_to_answer: float
+    """From the start of the process to the end of its first answer."""
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def resident_mb(self) -> float:
+        """The resident size (VmRSS, proc(5)) in MB of 10^6 bytes."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024 / 1e6
+        raise ServerError(f"{self.name} is gone")
+
+    def cpu_seconds(self) -> float:
+        """CPU time of all its threads so far (the first figure of schedstat, Documentation/scheduler/sched-stats)."""
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+    def ask(
+        self, method: str, path: str, *, authorization: str | None = None, form: str | None = None
+    ) -> tuple[int, bytes]:
+        """Status and body of one request. Raises OSError."""
+        return ask(self.port, method, path, authorization=authorization, form=form)
+
+
+def ask(
+    port: int, method: str, path: str, *, authorization: str | None = None, form: str | None = None
+) -> tuple[int, bytes]:
+    """Status and body of one request on a connection of its own. Raises OSError or http.client.HTTPException."""
+    headers = {} if authorization is None else {"Authorization": authorization}
+    if form is not None:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request(method, path, body=form, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+@contextlib.contextmanager
+def bare_server(cores: Sequence[int]) -> Iterator[Server]:
+    """The bare server, running."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "--no-access-log", "--loop", "uvloop", "--http", "httptools"]
+    with _running("the bare server", [*command, "--port", str(port), "benchmarks.bare_server:app"], port, cores) as it:
+        yield it
+
+
+@contextlib.contextmanager
+def service(
+    cores: Sequence[int],
+    environ: Mapping[str, str],
+    *,
+    tree: Path = REPOSITORY,
+    python: str = sys.executable,
+    name: str = "the service",
+) -> Iterator[Server]:
+    """The service of a working tree with the settings ``environ``, running. Nothing else is taken from outside."""
+    port = free_port()
+    listeners = {
+        "BIND_ADDR": f"127.0.0.1:{port}",
+        "METRICS_ADDR": f"127.0.0.1:{free_port()}",
+        "ADMIN_ADDR": f"127.0.0.1:{free_port()}",
+        "DRAIN_SECONDS": "0",
+    }
+    command = [python, "-m", "app", "serve"]
+    with _running(name, command, port, cores, tree=tree, environ={**listeners, **environ}) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _running(
+    name: str,
+    command: Sequence[str],
+    port: int,
+    cores: Sequence[int],
+    *,
+    tree: Path = REPOSITORY,
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    with tempfile.TemporaryFile("w+") as log:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            cwd=tree,  # the interpreter takes the tree's own packages first
+            env={**inherited, **(environ or {})},
+            stdout=log,
+            stderr=log,
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        )
+        try:
+            _await_answer(process, port)
+            yield Server(name, process.pid, port, time.perf_counter() - started)
+            if process.poll() is not None:
+                raise ServerError(f"{name} ended by itself with {process.returncode}")
+        except ServerError as error:
+            log.seek(0)
+            raise ServerError(f"{name}: {error}\n{log.read()[-2000:]}") from None
+        finally:
+            _stop(process)
+
+
+def _await_answer(process: "subprocess.Popen[bytes]", port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ServerError(f"ended with {process.returncode} before its first answer")
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if ask(port, "GET", "/health/ready")[0] == 200:
+                return
+        time.sleep(0.01)
+    raise ServerError(f"gave no answer within {START_SECONDS:g} s")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
