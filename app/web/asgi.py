@@ -20,17 +20,23 @@ class HotRoutes:
     def __init__(self, edge: Edge, routes: RouteTable, behind: App, *, carried: Container[str] = frozenset()) -> None:
         """``carried``: the methods of hot routes that ``behind`` answers all the same (with the fast path off)."""
         self._edge = edge
-        self._routes = routes
+        self._routes = {path.encode(): route for path, route in routes.items()}
         self._behind = behind
         self._carried = carried
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            route = self._routes.get(scope["path"])
+            route = self._routes.get(raw_path(scope))
             if route is not None and scope["method"] not in self._carried:
                 await answer(self._edge, route, scope, receive, send)
                 return
         await self._behind(scope, receive, send)
+
+
+def raw_path(scope: Message) -> bytes:
+    """The path as it was sent: a route has one spelling, and ``%2f`` is no slash to a proxy that guards a route."""
+    path: bytes | None = scope.get("raw_path")  # which servers may leave out
+    return scope["path"].encode() if path is None else path
 
 
 async def answer(edge: Edge, route: Route, scope: Message, receive: Receive, send: Send) -> None:

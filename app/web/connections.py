@@ -1,6 +1,11 @@
 """One connection of the HTTP server: uvicorn's protocol on httptools, with what it lacks.
 
-- Bytes that are no HTTP get an answer like any other.
+- What breaks HTTP's rules gets an answer like any other, after the answers to what came before it, and ends the
+  connection (:mod:`app.web.heads` has the rules).
+- What a client may make the service hold is bounded: heads and trailers by size and number of fields, and the requests
+  that wait for an earlier one's answer (:data:`WAITING`). Past that the connection is not read, so that TCP holds the
+  client back; and as no request is begun while answers pile up unread, nor are those held without bound.
+- Trailers are dropped: they are no headers (RFC 9110 section 6.5.1).
 - An offer to change the protocol is ignored (RFC 9110 section 7.8 lets a server do that). Java's HTTP client makes one
   (``h2c``) with every request; the parser stops behind the headers of such a request, and stock uvicorn then loses
   its body.
@@ -8,56 +13,186 @@
 """
 
 import asyncio
+from collections import deque
+from collections.abc import Sized
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.endpoints.answers import error_answer
-from app.protocol.errors import invalid_request
 from app.randomness import RandomBytes
 from app.web.gathering import Gathering
+from app.web.heads import FIELD_LIMIT, HEAD_BYTES, Refusal, check_head, not_understood, size_of, too_large
 
-_STATUS = b"HTTP/1.1 400 Bad Request\r\n"
-_REFUSED = error_answer(invalid_request("this is no HTTP request that the service understands"))
+WAITING = 16
+"""How many requests may wait for an earlier one's answer; or what :data:`_SHORT` bytes hold."""
+
+_SHORT = 1024
+"""What is so short is parsed without a look at how many requests it may hold: nearly every request is."""
+_PIECE = HEAD_BYTES // 2
+"""What is longer is parsed piece by piece, so that a head too large spans at least one whole piece and is noticed."""
+_HEAD_END = b"\r\n\r\n"
 _ABOUT_THE_OFFER = frozenset({b"connection", b"upgrade", b"http2-settings"})
+
+
+class _Flow(FlowControl):
+    """Keeps a connection unread for as long as requests wait, whoever asks for more."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        # No request that runs can need more then: those that wait came after the end of its body.
+        if not self._waiting:
+            super().resume_reading()
 
 
 class Connection(HttpToolsProtocol):
     """A connection of a public, metrics or admin listener."""
 
+    pipeline: deque[tuple[RequestResponseCycle, ASGI3Application]]
+
     def __init__(self, *arguments: Any, random_bytes: RandomBytes, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._random_bytes = random_bytes
+        self._running: RequestResponseCycle | None = None  # the request whose turn it is; ``cycle`` is the newest
+        self._rest, self._rest_start = b"", 0  # what came and is not parsed, because too many requests wait
+        self._refusal: Refusal | None = None  # what ends the connection once all before it is answered
+        self._host: bytes | None = None
+        self._piece = 0  # length of what is being parsed
+        self._counting = False  # whether the parser is in a head, in trailers or before a chunk
+        self._counted = 0  # and for how many whole pieces' bytes it has been
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(Gathering(transport, self.loop))
+        self.flow = _Flow(self.transport, self.pipeline)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.pipeline.clear()
+        self._rest = b""
+        super().connection_lost(exc)
+        self._abandon(self._running)  # uvicorn tells the newest request only
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came. Requests that offer another protocol are parsed again without the offer."""
+        """Parse what came, as far as it is to be parsed now."""
         self._unset_keepalive_if_required()
+        if self._refusal is not None:
+            return
+        if self._rest:
+            self._rest, self._rest_start = self._rest[self._rest_start :] + data, 0
+        elif len(data) > _SHORT and (len(data) > _PIECE or data.count(_HEAD_END) > WAITING):
+            self._rest = data
+            self._parse_rest()
+        else:
+            self._parse(data)
+
+    def _parse_rest(self) -> None:
+        """Parse piece by piece until nothing is left or enough requests wait."""
+        rest, start = self._rest, self._rest_start
+        while start < len(rest) and len(self.pipeline) < WAITING and self._refusal is None:
+            end, limit = start, start + _PIECE
+            for _ in range(WAITING - len(self.pipeline)):
+                found = rest.find(_HEAD_END, end, limit)
+                end = found + len(_HEAD_END) if found >= 0 else limit
+                if found < 0:
+                    break
+            self._parse(rest[start:end])
+            start = end
+        done = start >= len(rest) or self._refusal is not None
+        self._rest, self._rest_start = (b"", 0) if done else (rest, start)
+
+    def _parse(self, data: bytes) -> None:
+        """Parse ``data``. Requests that offer another protocol are parsed again without the offer."""
         while data:
+            self._piece = len(data)
             try:
                 self.parser.feed_data(data)
-                return
             except httptools.HttpParserUpgrade as upgrade:
                 if self.parser.get_method() == b"CONNECT":
-                    self.send_400_response("")
+                    self._refuse(not_understood())
                     return
                 data = self._head_without_offer() + data[upgrade.args[0] :]
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
-            except httptools.HttpParserError:
-                self.send_400_response("")
+                continue
+            except httptools.HttpParserError as error:
+                cause = error.__context__  # what a callback raised
+                self._refuse(cause if isinstance(cause, Refusal) else not_understood())
                 return
+            if self._counting:
+                self._counted += self._piece
+                if self._counted > HEAD_BYTES or len(self.headers) > FIELD_LIMIT:
+                    self._refuse(too_large(self.url))
+            return
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._count()
 
     def on_headers_complete(self) -> None:
+        self._check_size(self.url)
+        self._count()
         if not self.parser.should_upgrade():
+            self._host = check_head(self.parser.get_http_version(), self.headers, self._host)
             super().on_headers_complete()
 
+    def on_chunk_header(self) -> None:
+        self.headers = []  # the request keeps its own; what comes now are trailers
+        self._count()
+
+    def on_body(self, body: bytes) -> None:
+        """As uvicorn's, without its question for an upgrade."""
+        self._counting = False
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
+    def on_chunk_complete(self) -> None:
+        if self._counting:
+            self._check_size(b"")
+        self._count()
+
     def on_message_complete(self) -> None:
+        """As uvicorn's, but the end of a body that nobody waits for counts as well."""
+        self._counting = False
         if not self.parser.should_upgrade():
-            super().on_message_complete()
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
+
+    def on_response_complete(self) -> None:
+        """Go on with what waits: requests, then what is not parsed, then the refusal."""
+        super().on_response_complete()
+        if not self.pipeline and not self.transport.is_closing():
+            if self._rest:
+                self._unset_keepalive_if_required()
+                self._parse_rest()
+            elif self._refusal is not None and self._is_idle():
+                self._end(self._refusal)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _is_idle(self) -> bool:
+        return self._running is None or self._running.response_complete
+
+    def _count(self) -> None:
+        """Begin to count a head, trailers or the line before a chunk, from the next piece on."""
+        self._counting = True
+        self._counted = -self._piece
+
+    def _check_size(self, url: bytes) -> None:
+        """Check a head or trailers that are complete. Raises Refusal."""
+        # Only what spans a whole piece can be too large.
+        if len(self.headers) > FIELD_LIMIT or (self._counted > 0 and size_of(url, self.headers) > HEAD_BYTES):
+            raise too_large(url)
 
     def _head_without_offer(self) -> bytes:
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
@@ -66,16 +201,37 @@ class Connection(HttpToolsProtocol):
             lines.append(b"connection: close")
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse bytes that cannot be parsed, and end the connection."""
-        self.logger.info("a connection sent what is no HTTP")
+    def _refuse(self, refusal: Refusal) -> None:
+        """Read no further; answer what came whole before, then refuse, then end the connection."""
+        self.logger.info("a connection is refused: %s", refusal)
+        self._refusal = refusal
+        if self._running is not None and self.cycle.more_body:  # the newest request will never be whole
+            if self.cycle is not self._running:
+                self.pipeline.popleft()
+            elif self.cycle.response_started:
+                self.transport.close()  # a second answer would be taken for the next request's
+                return
+            else:
+                self._abandon(self.cycle)
+                self._end(refusal)
+                return
+        if self._is_idle():
+            self._end(refusal)
+
+    def _abandon(self, cycle: RequestResponseCycle | None) -> None:
+        """For the application it is as if the client had gone away."""
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def _end(self, refusal: Refusal) -> None:
         headers = (
             *self.server_state.default_headers,
-            *_REFUSED.headers,
+            *refusal.headers,
             (b"x-request-id", self._random_bytes(16).hex().encode()),
-            (b"content-length", b"%d" % len(_REFUSED.body)),
+            (b"content-length", b"%d" % len(refusal.body)),
             (b"connection", b"close"),
         )
         head = b"".join(b"%s: %s\r\n" % header for header in headers)
-        self.transport.write(_STATUS + head + b"\r\n" + _REFUSED.body)
+        self.transport.write(refusal.status_line + head + b"\r\n" + refusal.body)
         self.transport.close()

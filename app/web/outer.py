@@ -32,7 +32,7 @@ class Outer:
         hot: Container[str] = frozenset(),
         carries: bool = False,
     ) -> None:
-        """``hot``: the paths of the hot routes, which have one spelling each: ``/jwks.json/``, ``/jwks%2Ejson`` are none.
+        """``hot``: the paths of the hot routes, which have one spelling each: ``/jwks.json/`` is none of them.
 
         ``carries``: the framework answers them through the edge, which does all that is done here.
         """

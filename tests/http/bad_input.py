@@ -190,7 +190,7 @@ HTTP_ROWS = [
             "the good header twice": (AUTHENTIC, AUTHENTIC),
             "a good header and a bad one": (AUTHENTIC, basic("nobody", CANARY)),
             "a bad header and a good one": (basic("nobody", CANARY), AUTHENTIC),
-            "a very long header": ((b"authorization", b"Basic " + b"QUFB" * 10_000),),
+            "a very long header": ((b"authorization", b"Basic " + b"QUFB" * 7_000),),
         }.items()
     ),
 ]
