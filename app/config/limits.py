@@ -12,5 +12,9 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     rate_limit_requests_per_minute: Annotated[
         int,
-        setting("Requests that each client may make a minute, where it has no limit of its own; 0 for no limit.", ge=0),
+        setting(
+            "Requests that each client may make a minute to one process, where it has no limit of its own; 0 for no "
+            "limit. Replicas and workers count each for themselves.",
+            ge=0,
+        ),
     ] = 60_000

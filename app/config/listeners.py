@@ -44,7 +44,7 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True):
         Path | None,
         setting(
             "The file that holds the operators' token for `/admin/…`. Without it only access tokens of this service "
-            "with the scope `auth-service:admin` are let in.",
+            "with the scope `auth-service:admin` are let in; a client with `audiences` must list the issuer there.",
             allowed="the path of a readable file",
             parse=parse_path,
         ),
