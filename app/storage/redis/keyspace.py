@@ -25,60 +25,61 @@ class Keyspace:
         if not _PREFIX.fullmatch(prefix):
             raise ValueError(f"the Redis key prefix {prefix!r} must be 1 to 128 of letters, digits and _ . / : -")
         self.prefix = prefix
-        self._opening = prefix.encode() + b"{"
+        self.opening = prefix.encode() + b"{"
+        """What every name and channel begins with."""
 
     def tagged(self, tag: str) -> bytes:
         """What all names of one tag begin with; followed by a kind and a digest it is a token's name."""
-        return self._opening + tag.encode() + b"}"
+        return self.opening + tag.encode() + b"}"
 
     def access(self, ref: TokenRef) -> bytes:
         """An opaque access token's record."""
-        return self._opening + ref.tag.encode() + b"}a" + ref.digest
+        return self.opening + ref.tag.encode() + b"}a" + ref.digest
 
     def refresh(self, ref: TokenRef) -> bytes:
         """A refresh token's record."""
-        return self._opening + ref.tag.encode() + b"}r" + ref.digest
+        return self.opening + ref.tag.encode() + b"}r" + ref.digest
 
     def revoked_jwt(self, ref: TokenRef) -> bytes:
         """The mark of a revoked JWT."""
-        return self._opening + ref.tag.encode() + b"}j" + ref.digest
+        return self.opening + ref.tag.encode() + b"}j" + ref.digest
 
     def family_members(self, family: str) -> bytes:
         """The sorted set of a family's tokens by expiry: kind and digest each."""
-        return self._opening + family[:4].encode() + b"}m" + family.encode()
+        return self.opening + family[:4].encode() + b"}m" + family.encode()
 
     def revoked_family(self, family: str) -> bytes:
         """The mark of a revoked family."""
-        return self._opening + family[:4].encode() + b"}x" + family.encode()
+        return self.opening + family[:4].encode() + b"}x" + family.encode()
 
     def once(self, digest: bytes) -> bytes:
         """A one-time value."""
-        return self._opening + digest[:2].hex().encode() + b"}o" + digest
+        return self.opening + digest[:2].hex().encode() + b"}o" + digest
 
     def ended_channel(self) -> bytes:
         """The channel on which names are published that were ended."""
-        return self._opening + b"meta}ended"
+        return self.opening + b"meta}ended"
 
     def beat_channel(self, replica: str) -> bytes:
         """The channel on which a replica hears itself."""
-        return self._opening + b"meta}beat:" + replica.encode()
+        return self.opening + b"meta}beat:" + replica.encode()
 
     def epochs(self) -> bytes:
         """The hash of epochs."""
-        return self._opening + b"meta}epochs"
+        return self.opening + b"meta}epochs"
 
     def epochs_version(self) -> bytes:
         """The version of that hash."""
-        return self._opening + b"meta}epochs:version"
+        return self.opening + b"meta}epochs:version"
 
     def epochs_channel(self) -> bytes:
         """The channel on which changes of that hash are published."""
-        return self._opening + b"meta}epochs:changed"
+        return self.opening + b"meta}epochs:changed"
 
     def live_counts(self) -> bytes:
         """The hash that counts access tokens by the time at which they end."""
-        return self._opening + b"meta}live"
+        return self.opening + b"meta}live"
 
     def born_at(self) -> bytes:
         """When this store was first used."""
-        return self._opening + b"meta}born_at"
+        return self.opening + b"meta}born_at"

@@ -10,6 +10,7 @@ Rules:
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -54,12 +55,20 @@ class RedisNode:
         random_bytes: RandomBytes,
         observer: StoreObserver,
         on_connected: Callable[[], None] | None = None,
+        wait_replicas: int = 0,
     ) -> None:
-        """``on_connected`` is called whenever the first connection after none stands."""
+        """``on_connected`` is called whenever a connection stands.
+
+        With ``wait_replicas`` every batch is followed by one WAIT, and a command counts as done when so many replicas
+        have what it wrote; where they have not in time it fails, though the master has it. Such a node is for
+        commands alone, not for reads, and has one connection: WAIT holds up whatever is behind it.
+        """
         self._connector = connector
         self._resolve = resolve
         self._limits = limits
         self._check_seconds = deadline_seconds / 4
+        self._wait_replicas = wait_replicas
+        self._wait = pack(b"WAIT", wait_replicas, int(deadline_seconds * 1000 / 2))
         self._random_bytes = random_bytes
         self._observer = observer
         self._on_connected = on_connected
@@ -176,6 +185,11 @@ class RedisNode:
                         future.set_exception(again(self._why_not))
             return
         link = links[0] if len(links) == 1 else min(links, key=_operations)
+        if self._wait_replicas and self._loop is not None:
+            replies = [self._loop.create_future() for _ in waiting]
+            confirmed = self._loop.create_future()
+            confirmed.add_done_callback(partial(_confirm, self._wait_replicas, replies, waiting))
+            packed, waiting, operations = packed + self._wait, [*replies, confirmed], operations + 1
         link.send(packed, waiting, operations)
         self._under_way = sum(map(_operations, links))
         if not self._checking and self._loop is not None:
@@ -211,9 +225,9 @@ class RedisNode:
             self._links.append(link)
             self._note_connections()
             pause = 0.0
-            if len(self._links) == 1 and self._on_connected is not None:
-                self._on_connected()
             self._connected.set()
+            if self._on_connected is not None:
+                self._on_connected()
             await gone.wait()
             pause = FIRST_RETRY_SECONDS * self._random_bytes(1)[0] / 255
 
@@ -247,3 +261,20 @@ class RedisNode:
 
 def _operations(link: RedisLink) -> int:
     return link.operations
+
+
+def _confirm(
+    needed: int, replies: list[asyncio.Future[Any]], callers: Sequence[Waiting], confirmed: asyncio.Future[Any]
+) -> None:
+    """Answer callers with their replies if enough replicas have confirmed the batch. The replies came before."""
+    unconfirmed = confirmed.exception()
+    if unconfirmed is None and confirmed.result() < needed:
+        unconfirmed = StoreUnavailable(f"fewer than {needed} replicas of Redis have confirmed")
+    for reply, caller in zip(replies, callers, strict=True):
+        error = reply.exception() or unconfirmed
+        if isinstance(caller, list) or caller.done():
+            continue
+        if error is not None:
+            caller.set_exception(again(error) if isinstance(error, StoreError) else error)
+        else:
+            caller.set_result(reply.result())

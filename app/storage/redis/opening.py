@@ -1,19 +1,22 @@
 """How a Redis store is put together for a deployment."""
 
-import itertools
 from collections.abc import Callable
+
+import msgspec
 
 from app.randomness import RandomBytes
 from app.storage.observer import CacheObserver, StoreObserver, Unobserved
 from app.storage.redis.birth import Birth
 from app.storage.redis.cache import CacheLimits, Lease, ReadCache
-from app.storage.redis.connecting import Connector
-from app.storage.redis.engine import Engine
+from app.storage.redis.connecting import Connector, Resolver
 from app.storage.redis.epochs import SharedEpochs
+from app.storage.redis.greeting import OLDEST_RELEASE, MasterGreeting
 from app.storage.redis.invalidation import Invalidation
 from app.storage.redis.keyspace import Keyspace
 from app.storage.redis.node import Limits, RedisNode
 from app.storage.redis.options import Address, CredentialsReader, Deployment, RedisOptions, TlsFiles
+from app.storage.redis.replay import RecentRevocations
+from app.storage.redis.sentinel import SentinelResolver
 from app.storage.redis.store import Background, RedisStore
 
 DEADLINE_SECONDS = 0.5
@@ -37,6 +40,8 @@ def redis_store(
     credentials: CredentialsReader | None = None,
     tls: TlsFiles | None = None,
     limits: Limits | None = None,
+    allow_eviction: bool = False,
+    wait_replicas: int = 0,
     deadline_seconds: float = DEADLINE_SECONDS,
     connect_seconds: float = CONNECT_SECONDS,
     observer: StoreObserver | None = None,
@@ -50,41 +55,62 @@ def redis_store(
     ``credentials`` stands before those in the URL; ``tls`` is used where the URL asks for TLS, the system's authorities
     where it is None. With ``monotonic`` (seconds on a clock that neither steps nor stops) what is read is cached within
     ``cache_limits``, and not believed ``staleness_seconds`` after another replica ended it, whatever fails.
+    ``allow_eviction`` accepts a Redis that drops what it likes when it is full, revocations included.
+    ``wait_replicas`` is how many replicas must have a revocation or a rotation before it counts.
     """
     observer = observer or Unobserved()
     keyspace = Keyspace(key_prefix)
     birth = Birth(keyspace, now)
+    credentials = credentials or (lambda: options.url_credentials)
+    tls = (tls or TlsFiles()) if options.tls else None
     connector = Connector(
-        credentials=credentials or (lambda: options.url_credentials),
-        tls=(tls or TlsFiles()) if options.tls else None,
+        credentials=credentials,
+        tls=tls,
         database=options.database,
         connect_seconds=connect_seconds,
         deadline_seconds=deadline_seconds,
-        greet=birth.learn,
+        greet=MasterGreeting(oldest_release=OLDEST_RELEASE, allow_eviction=allow_eviction, then=birth.learn),
     )
-    engine: Engine
+    resolve: Resolver
     if options.deployment is Deployment.SINGLE:
-        attempts = itertools.cycle(options.addresses)
-
-        async def resolve() -> Address:
-            return next(attempts)
-
-        engine = RedisNode(
-            connector=connector,
-            resolve=resolve,
-            limits=limits or Limits(),
+        resolve = _one(options.addresses[0])
+    elif options.deployment is Deployment.SENTINEL:
+        asker = Connector(
+            credentials=credentials,
+            tls=tls,
+            database=0,
+            connect_seconds=connect_seconds,
             deadline_seconds=deadline_seconds,
-            random_bytes=random_bytes,
-            observer=observer,
+            credentials_optional=True,
         )
+        resolve = SentinelResolver(asker, options.addresses, options.master_name)
     else:
         raise ValueError(f"{options.deployment.value} is not supported yet")
+    limits = limits or Limits()
+
+    recent = RecentRevocations(monotonic or stopwatch)
+
+    def node(limits: Limits, wait_replicas: int) -> RedisNode:
+        return RedisNode(
+            connector=connector,
+            resolve=resolve,
+            limits=limits,
+            deadline_seconds=deadline_seconds,
+            random_bytes=random_bytes,
+            # The second node's one connection would overwrite what the first says of its own.
+            observer=Unobserved() if wait_replicas else observer,
+            on_connected=recent.on_connected,
+            wait_replicas=wait_replicas,
+        )
+
+    engine = node(limits, 0)
+    durable = node(msgspec.structs.replace(limits, connections=1), wait_replicas) if wait_replicas else engine
     cache_observer = cache_observer or Unobserved()
     cache_limits = cache_limits or CacheLimits()
     lease = Lease()
     epochs = SharedEpochs(keyspace, lease, now, monotonic)
     cache: ReadCache | None = None
-    background: list[Background] = []
+    background: list[Background] = [recent]
     if monotonic is not None:
         cache = ReadCache(cache_limits, lease, monotonic)
         background.append(
@@ -104,8 +130,10 @@ def redis_store(
         )
     return RedisStore(
         engine,
+        durable,
         keyspace,
         birth,
+        recent=recent,
         epochs=epochs,
         cache=cache if cache_limits.max_entries > 0 else None,
         cache_observer=cache_observer,
@@ -114,3 +142,10 @@ def redis_store(
         stopwatch=stopwatch,
         observer=observer,
     )
+
+
+def _one(address: Address) -> Resolver:
+    async def resolve() -> Address:
+        return address
+
+    return resolve

@@ -13,6 +13,7 @@ import itertools
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
@@ -26,8 +27,10 @@ from app.storage.redis.cache import ReadCache
 from app.storage.redis.engine import Engine
 from app.storage.redis.epochs import SharedEpochs, epoch_field
 from app.storage.redis.errors import ScriptMissing
+from app.storage.redis.greeting import ServerMemory, read_information
 from app.storage.redis.keyspace import ACCESS, REFRESH, Keyspace
 from app.storage.redis.live_counts import LiveCounts, alive
+from app.storage.redis.replay import RecentRevocations
 
 MARK_SPARE_SECONDS = 120
 """Marks are kept this much longer than asked, for replicas whose clocks run behind."""
@@ -93,9 +96,11 @@ class RedisStore:
     def __init__(
         self,
         engine: Engine,
+        durable: Engine,
         keyspace: Keyspace,
         birth: Birth,
         *,
+        recent: RecentRevocations,
         epochs: SharedEpochs,
         cache: ReadCache | None,
         cache_observer: CacheObserver,
@@ -104,15 +109,19 @@ class RedisStore:
         stopwatch: Callable[[], float],
         observer: StoreObserver,
     ) -> None:
-        """``now`` gives Unix seconds, ``stopwatch`` seconds for durations; ``background`` runs while the store is open.
+        """``durable`` is asked for what revokes and rotates; it may be ``engine``, or one that waits for replicas.
+
+        ``now`` gives Unix seconds, ``stopwatch`` seconds for durations; ``background`` runs while the store is open.
 
         :mod:`app.storage.redis.opening` wires.
         """
         self.stopwatch = stopwatch
         self.observer = observer
         self._engine = engine
+        self._durable = durable
         self._names = keyspace
         self._birth = birth
+        self._recent = recent
         self._epochs = epochs
         self._cache = cache
         self._cache_observer = cache_observer
@@ -140,6 +149,8 @@ class RedisStore:
             for background in self._background:
                 background.start()
         await self._engine.open()
+        if self._durable is not self._engine:
+            await self._durable.open()
         self._reached = True
         with suppress(StoreError):  # the first decision reads them otherwise
             await self._ask_epochs()
@@ -154,6 +165,8 @@ class RedisStore:
                 await background.stop()
         if self._engine.is_connected:
             await self._flush_counts()
+        if self._durable is not self._engine:
+            await self._durable.close()
         await self._engine.close()
 
     @_measured
@@ -209,6 +222,7 @@ class RedisStore:
             scripts.ROTATE,
             [names.revoked_family(used.family), names.family_members(used.family), names.refresh(presented), *keys],
             [self._forget_members_before(), encode_record(used), *arguments],
+            self._durable,
         )
         rotation = _ROTATIONS[outcome]
         if rotation is Rotation.ROTATED and issuance.access is not None:
@@ -219,7 +233,7 @@ class RedisStore:
     async def revoke_access_token(self, ref: TokenRef) -> None:
         name = self._names.access(ref)
         try:
-            self._note_ended(await self._call(scripts.REVOKE_ACCESS, [name], [self._ended_channel]))
+            self._note_ended(await self._revoke(scripts.REVOKE_ACCESS, [name], [self._ended_channel]))
         finally:
             self._drop([name])
 
@@ -228,7 +242,7 @@ class RedisStore:
         names = self._names
         mark = names.revoked_family(family)
         try:
-            ended = await self._call(
+            ended = await self._revoke(
                 scripts.REVOKE_FAMILY,
                 [mark, names.family_members(family)],
                 [self._life(until) + MARK_SPARE_SECONDS, self._ended_channel, names.tagged(family[:4])],
@@ -243,7 +257,7 @@ class RedisStore:
     async def revoke_jwt(self, ref: TokenRef, until: int) -> None:
         mark = self._names.revoked_jwt(ref)
         try:
-            await self._call(scripts.MARK, [mark], [self._life(until) + MARK_SPARE_SECONDS, self._ended_channel])
+            await self._revoke(scripts.MARK, [mark], [self._life(until) + MARK_SPARE_SECONDS, self._ended_channel])
         finally:
             self._drop([mark])
 
@@ -260,7 +274,7 @@ class RedisStore:
             MAX_EPOCHS,
         ]
         try:
-            if not await self._call(scripts.EPOCH, [epochs.hash_name, epochs.version_name], arguments):
+            if not await self._revoke(scripts.EPOCH, [epochs.hash_name, epochs.version_name], arguments):
                 raise StoreFull("no room for another epoch")
         finally:
             # Known here at once: whatever is decided next reads it.
@@ -300,6 +314,18 @@ class RedisStore:
         if past:
             await self._engine.run(key, b"HDEL", key, *past[:1000])
         return total
+
+    @_measured
+    async def server_memory(self) -> ServerMemory:
+        """How full Redis is. Raises StoreError."""
+        key = self._names.live_counts()
+        memory = read_information(await self._engine.run(key, b"INFO", b"memory"))
+        stats = read_information(await self._engine.run(key, b"INFO", b"stats"))
+        return ServerMemory(
+            used_bytes=int(memory.get("used_memory", "0")),
+            max_bytes=int(memory.get("maxmemory", "0")),
+            evicted_keys=int(stats.get("evicted_keys", "0")),
+        )
 
     @_measured
     async def restore_access_token(self, ref: TokenRef, record: AccessTokenRecord) -> None:
@@ -440,11 +466,24 @@ class RedisStore:
             )
         return keys, arguments
 
-    async def _call(self, script: scripts.Script, keys: list[bytes], arguments: list[bytes | str | int]) -> Any:
+    async def _call(
+        self,
+        script: scripts.Script,
+        keys: list[bytes],
+        arguments: list[bytes | str | int],
+        engine: Engine | None = None,
+    ) -> Any:
+        engine = engine or self._engine
         try:
-            return await self._engine.run(keys[0], b"EVALSHA", script.digest, len(keys), *keys, *arguments)
+            return await engine.run(keys[0], b"EVALSHA", script.digest, len(keys), *keys, *arguments)
         except ScriptMissing:
-            return await self._engine.run(keys[0], b"EVAL", script.source, len(keys), *keys, *arguments)
+            return await engine.run(keys[0], b"EVAL", script.source, len(keys), *keys, *arguments)
+
+    async def _revoke(self, script: scripts.Script, keys: list[bytes], arguments: list[bytes | str | int]) -> Any:
+        """A step that ends something: durable, and said again after any reconnection for a while."""
+        answer = await self._call(script, keys, arguments, self._durable)
+        self._recent.note(partial(self._call, script, keys, arguments))
+        return answer
 
     def _note_ended(self, data: bytes | None) -> None:
         if data is not None:

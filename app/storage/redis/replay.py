@@ -1,0 +1,73 @@
+"""What was revoked a moment ago, to be revoked once more after any connection is made anew.
+
+Rules:
+- Replication is asynchronous: a master that fails may take the last revocations with it. Whoever made them still knows
+  them, and says them again to whoever is the master then. Revoking twice is revoking once.
+- Bounded in time and in number; beyond the number the oldest are let go.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from itertools import islice
+
+REPLAY_SECONDS = 60.0
+MAX_REPLAYED = 100_000
+SLICE = 100
+"""Revocations said again at a time: the requests of the same moment wait for no more than these."""
+
+Again = Callable[[], Awaitable[object]]
+
+
+class RecentRevocations:
+    """The last minute's revocations of this process."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._recent: deque[tuple[float, Again]] = deque(maxlen=MAX_REPLAYED)
+        self._replaying: asyncio.Task[None] | None = None
+        self._once_more = False
+
+    def note(self, again: Again) -> None:
+        """Something was revoked; ``again`` revokes it once more."""
+        self._forget()
+        self._recent.append((self._monotonic(), again))
+
+    def on_connected(self) -> None:
+        """A connection was made: say it all again, in the background."""
+        self._forget()
+        if not self._recent:
+            return
+        if self._replaying is None or self._replaying.done():
+            self._replaying = asyncio.get_running_loop().create_task(self._replay())
+        else:
+            self._once_more = True
+
+    def start(self) -> None:
+        """Nothing: connections start it."""
+
+    async def stop(self) -> None:
+        """End a replay that is under way."""
+        if self._replaying is not None:
+            self._replaying.cancel()
+            await asyncio.wait([self._replaying])
+            self._replaying = None
+
+    def __len__(self) -> int:
+        return len(self._recent)
+
+    async def _replay(self) -> None:
+        while True:
+            self._once_more = False
+            recent = [again for _, again in self._recent]
+            rest = iter(recent)
+            while some := list(islice(rest, SLICE)):
+                # What fails now fails for want of a connection: the next one begins anew.
+                await asyncio.gather(*(again() for again in some), return_exceptions=True)
+            if not self._once_more:
+                return
+
+    def _forget(self) -> None:
+        oldest = self._monotonic() - REPLAY_SECONDS
+        while self._recent and self._recent[0][0] < oldest:
+            self._recent.popleft()

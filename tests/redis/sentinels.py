@@ -1,0 +1,109 @@
+"""A master, its replicas and the sentinels that watch them, as real processes that a test owns."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import redis
+
+from tests.programs.ports import free_port
+from tests.programs.redis_process import RedisProcess
+
+MASTER_NAME = "tokens"
+_CONFIGURATION = """
+port {port}
+bind 127.0.0.1
+dir {folder}
+sentinel monitor {name} 127.0.0.1 {master} 2
+sentinel down-after-milliseconds {name} 400
+sentinel failover-timeout {name} 2000
+sentinel parallel-syncs {name} 2
+"""
+
+
+class Sentinels:
+    """Three sentinels over a master and two replicas."""
+
+    def __init__(self, start_redis: Callable[..., RedisProcess], folder: Path, replicas: int = 2) -> None:
+        master = start_redis("--repl-diskless-sync-delay", "0")
+        self.servers = [master]
+        for _ in range(replicas):
+            self.servers.append(
+                start_redis("--replicaof", "127.0.0.1", str(master.port), "--repl-diskless-sync-delay", "0")
+            )
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.ports: list[int] = []
+        for number in range(3):
+            self.ports.append(free_port())
+            configuration = folder / f"sentinel-{number}.conf"
+            configuration.write_text(
+                _CONFIGURATION.format(port=self.ports[-1], folder=folder, name=MASTER_NAME, master=master.port)
+            )
+            command = ["redis-server", str(configuration), "--sentinel"]
+            setpriv = shutil.which("setpriv")
+            if setpriv:
+                command = [setpriv, "--pdeathsig", "TERM", *command]
+            self._processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+
+    @property
+    def url(self) -> str:
+        return f"redis+sentinel://{','.join(f'127.0.0.1:{port}' for port in self.ports)}/{MASTER_NAME}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait(5)
+
+    def master_port(self) -> int | None:
+        """Whom the first sentinel that answers takes for the master."""
+        for port in self.ports:
+            client = redis.Redis(port=port, socket_timeout=1)
+            try:
+                answer = client.execute_command(  # type: ignore[no-untyped-call]
+                    "SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER_NAME
+                )
+            except redis.RedisError:
+                continue
+            finally:
+                client.close()
+            if answer:
+                return int(answer[1])
+        return None
+
+    def wait_until_watching(self, seconds: float = 20) -> None:
+        """Until every sentinel knows the two others and all replicas, and these are in step."""
+        give_up_at = time.monotonic() + seconds
+        while time.monotonic() < give_up_at:
+            if all(map(self._knows_all, self.ports)) and all(map(self._is_in_step, self.servers)):
+                return
+            time.sleep(0.05)
+        raise RuntimeError("the sentinels and replicas did not find each other")
+
+    def _knows_all(self, port: int) -> bool:
+        try:
+            with redis.Redis(port=port, socket_timeout=1, decode_responses=True) as client:
+                facts = client.execute_command("SENTINEL", "MASTER", MASTER_NAME)
+                replicas = client.execute_command("SENTINEL", "REPLICAS", MASTER_NAME)
+        except redis.RedisError:
+            return False
+        healthy = [replica for replica in replicas if replica["flags"] == "slave"]
+        return int(facts["num-other-sentinels"]) == 2 and len(healthy) == len(self.servers) - 1
+
+    def _is_in_step(self, server: RedisProcess) -> bool:
+        try:
+            with redis.Redis(port=server.port, socket_timeout=1) as client:
+                facts = client.info("replication")
+        except redis.RedisError:
+            return False
+        if facts["role"] == "master":
+            return bool(facts["connected_slaves"] == len(self.servers) - 1)
+        return bool(facts["master_link_status"] == "up")
