@@ -147,6 +147,15 @@ def test_an_issuer_with_a_path_places_its_metadata_as_the_rfcs_say(
         assert metadata["token_endpoint"] == f"{issuer}/oauth/token"
         assert metadata["jwks_uri"] == f"{issuer}/jwks.json"
     assert service.http.get(OAUTH).status_code == 404
+    # A proxy may strip the issuer's path or hand it on: what metadata names is found either way.
+    assert service.http.get("/tenant/one/jwks.json").json() == service.http.get("/jwks.json").json()
+    assert service.http.get(OPENID).json() == openid
+    form = {"grant_type": "client_credentials"}
+    answer = service.http.post("/tenant/one/oauth/token", auth=BASIC.basic, data=form)
+    assert answer.status_code == 200
+    # The issuer is https, so everything it serves is (RFC 6797).
+    assert answer.headers["strict-transport-security"] == "max-age=63072000"
+    assert service.http.get("/nothing").headers["strict-transport-security"] == "max-age=63072000"
     assert service.introspect(BASIC, service.access_token(BASIC))["iss"] == issuer
     assert jwt.decode(service.access_token(JWT), options={"verify_signature": False})["iss"] == issuer
 
