@@ -36,6 +36,7 @@ def test_what_was_revoked_is_said_again_after_each_connection() -> None:
         for number in range(3):
             recent.note(saying(number))
         recent.on_connected()
+        await asyncio.sleep(0)
         recent.on_connected()  # while the first is under way
         await settle()
         await recent.stop()
