@@ -15,7 +15,13 @@ from tests.programs.ports import free_port
 from tests.programs.service_calls import ServiceCalls
 from tests.programs.service_clients import BASIC, CANARY, write_clients
 from tests.programs.service_fixtures import FAST_PATHS, StartService
-from tests.programs.service_process import ServiceEnded, ServiceProcess, environment_of_its_own, serve_command
+from tests.programs.service_process import (
+    ServiceEnded,
+    ServiceProcess,
+    environment_of_its_own,
+    serve_command,
+    wait_until,
+)
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +189,7 @@ def test_the_demonstration_works_as_printed(tmp_path: Path) -> None:
     process = ServiceProcess(tmp_path, arguments=["--demo"])
     print(f"start to first answered request: {time.monotonic() - began:.2f} s")
     try:
+        wait_until(lambda: "Ctrl-C" in process.output, "the commands to be printed")
         commands = printed_commands(process.output)
         assert len(commands) == 5
         done = subprocess.run(
