@@ -16,6 +16,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sized
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
 from uvicorn._types import ASGI3Application
@@ -130,14 +131,44 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._count()
+        self._counting = True
+        self._counted = -self._piece
 
     def on_headers_complete(self) -> None:
-        self._check_size(self.url)
-        self._count()
-        if not self.parser.should_upgrade():
-            self._host = check_head(self.parser.get_http_version(), self.headers, self._host)
-            super().on_headers_complete()
+        """As uvicorn's, without what is not used here (a limit of connections, upgrades), and with the checks."""
+        fields, scope, parser = self.headers, self.scope, self.parser
+        if self._counted > 0 or len(fields) > FIELD_LIMIT:
+            self._check_size(self.url)
+        self._counted = -self._piece  # counting goes on: a chunk may come
+        if parser.should_upgrade():
+            return
+        version = parser.get_http_version()
+        self._host = check_head(version, fields, self._host)
+        scope["http_version"] = version
+        scope["method"] = parser.get_method().decode("ascii")
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = url.path
+        scope["query_string"] = url.query or b""
+        self.cycle = cycle = RequestResponseCycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if self._running is None or (self._running.response_complete and not self.pipeline):
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
 
     def on_chunk_header(self) -> None:
         self.headers = []  # the request keeps its own; what comes now are trailers
@@ -167,18 +198,31 @@ class Connection(HttpToolsProtocol):
             self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
-        """Go on with what waits: requests, then what is not parsed, then the refusal."""
-        super().on_response_complete()
-        if not self.pipeline and not self.transport.is_closing():
-            if self._rest:
-                self._unset_keepalive_if_required()
+        """Go on with what waits: requests, then what is not parsed, then the refusal. Else as uvicorn's."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self._unset_keepalive_if_required()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            if self._rest and not self.pipeline:
                 self._parse_rest()
-            elif self._refusal is not None and self._is_idle():
-                self._end(self._refusal)
+            return
+        self.flow.resume_reading()
+        if self._rest:
+            self._parse_rest()
+        elif self._refusal is not None:
+            self._end(self._refusal)
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def _is_idle(self) -> bool:
         return self._running is None or self._running.response_complete
