@@ -22,7 +22,9 @@ logger = logging.getLogger("app.workers")
 
 INDEX = "AUTH_SERVICE_WORKER"
 SOCKET = "AUTH_SERVICE_SOCKET"
-"""What a child is told by its environment: which worker it is, and the file descriptor of the public socket."""
+LIFELINE = "AUTH_SERVICE_LIFELINE"
+"""What a child is told by its environment: which worker it is, the file descriptor of the public socket, and that of a
+pipe which closes when the parent ends, however it ends."""
 _QUICK_DEATH_SECONDS = 10.0
 _MAX_PAUSE_SECONDS = 30.0
 _LOOK_SECONDS = 0.2
@@ -48,11 +50,21 @@ def check_workers(settings: Settings) -> None:
 
 
 def inherited() -> tuple[int, socket.socket | None]:
-    """The index and the public socket of this process, if it is a worker; else 0 and None."""
+    """The index and the public socket of this process, if it is a worker; else 0 and None.
+
+    A worker drains, as on SIGTERM, once its parent is gone: serving on, it would hold the port with nobody to stop it.
+    """
     descriptor = os.environ.get(SOCKET)
     if descriptor is None:
         return 0, None
+    lifeline = int(os.environ[LIFELINE])
+    threading.Thread(target=_end_with, args=(lifeline,), name="lifeline", daemon=True).start()
     return int(os.environ[INDEX]), socket.socket(fileno=int(descriptor))
+
+
+def _end_with(lifeline: int) -> None:
+    os.read(lifeline, 1)  # nothing is ever written: it returns when the other end is closed
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Supervisor:
@@ -61,6 +73,8 @@ class Supervisor:
     def __init__(self, count: int, settings: Settings, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._public = bind("BIND_ADDR", settings.listeners.bind_addr.host, settings.listeners.bind_addr.port)
+        # The end that is written to stays here alone (PEP 446), so that it closes with this process.
+        self._lifeline, self._alive = os.pipe()
         self._workers: list[subprocess.Popen[bytes] | None] = [None] * count
         self._started = [0.0] * count
         self._due = [0.0] * count
@@ -109,8 +123,8 @@ class Supervisor:
         self._started[index] = clock.monotonic()
         worker = self._workers[index] = subprocess.Popen(
             [sys.executable, "-m", "app", "serve"],
-            env={**self._environ, INDEX: str(index), SOCKET: str(descriptor)},
-            pass_fds=[descriptor],
+            env={**self._environ, INDEX: str(index), SOCKET: str(descriptor), LIFELINE: str(self._lifeline)},
+            pass_fds=[descriptor, self._lifeline],
         )
         if self._stopping.is_set():  # the signal came while it was being started, and did not reach it
             worker.terminate()

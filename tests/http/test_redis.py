@@ -270,6 +270,10 @@ def answers(url: str) -> bool:
         return False
 
 
+def is_silent(url: str) -> bool:
+    return not answers(url)
+
+
 def test_workers_are_one_service(workers: tuple[ServiceProcess, list[str]], calls_of: CallsOf) -> None:
     process, urls = workers
     service = calls_of(process)
@@ -295,3 +299,11 @@ def test_a_worker_that_dies_is_replaced(workers: tuple[ServiceProcess, list[str]
         wait_until(partial(answers, f"{url}/health/ready"), "the new worker", 20)
     assert calls_of(process).token(BASIC)
     assert process.stop() == 0
+
+
+def test_workers_end_with_the_process_that_watches_them(workers: tuple[ServiceProcess, list[str]]) -> None:
+    """Killed without a chance to pass it on: nobody is left to hold the port and serve on unwatched."""
+    process, urls = workers
+    process.kill()
+    for url in [*urls, process.base_url]:
+        wait_until(partial(is_silent, f"{url}/health/live"), "the worker to end")
