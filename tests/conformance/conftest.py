@@ -1,6 +1,6 @@
 """What the conformance suite runs against: every backend of :class:`~app.storage.interface.TokenStore`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -14,6 +14,9 @@ from app.storage.redis.node import Limits
 from app.storage.redis.opening import redis_store
 from app.storage.redis.options import parse_redis_url
 from tests.conformance.backend import Backend, SteppingClock
+from tests.conftest import RequireProgram
+from tests.programs.redis_process import RedisProcess
+from tests.redis.cluster_processes import ClusterProcesses
 
 
 @pytest.fixture
@@ -21,11 +24,29 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
     return ("asyncio", {"use_uvloop": True})  # as the service runs
 
 
-@pytest.fixture(params=["memory", "redis", "redis-unbatched", "redis-cached", "fallback"])
+@pytest.fixture(scope="session")
+def cluster_url(tmp_path_factory: pytest.TempPathFactory, require_program: RequireProgram) -> Iterator[str]:
+    """The URL of one real cluster of three masters for the whole run. It is shared, as ``redis_url`` is."""
+    started: list[RedisProcess] = []
+
+    def start(*arguments: str) -> RedisProcess:
+        program = require_program("redis-server")
+        started.append(RedisProcess(program, tmp_path_factory.mktemp("cluster"), arguments))
+        return started[-1]
+
+    try:
+        yield ClusterProcesses(start).url
+    finally:
+        for process in started:
+            process.kill()
+
+
+@pytest.fixture(params=["memory", "redis", "redis-unbatched", "redis-cached", "redis-cluster", "fallback"])
 async def backend(request: pytest.FixtureRequest, redis_key_prefix: str) -> AsyncIterator[Backend]:
     clock = SteppingClock()
     installations: dict[str, TokenStore] = {}
     complaints: list[str | None] = []
+    url_fixture = "cluster_url" if request.param == "redis-cluster" else "redis_url"
     async with AsyncExitStack() as stack:
 
         async def open_memory(prefix: str) -> TokenStore:
@@ -38,13 +59,13 @@ async def backend(request: pytest.FixtureRequest, redis_key_prefix: str) -> Asyn
 
         async def open_redis(prefix: str) -> TokenStore:
             replica = redis_store(
-                parse_redis_url(request.getfixturevalue("redis_url")),
+                parse_redis_url(request.getfixturevalue(url_fixture)),
                 prefix,
                 now=clock,
                 stopwatch=stopwatch,
                 random_bytes=random_bytes,
                 limits=Limits(batching=request.param != "redis-unbatched"),
-                monotonic=monotonic if request.param in {"redis-cached", "fallback"} else None,
+                monotonic=monotonic if request.param in {"redis-cached", "redis-cluster", "fallback"} else None,
             )
             if request.param == "fallback":
                 fallback = FallbackStore(

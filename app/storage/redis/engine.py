@@ -4,8 +4,15 @@ import asyncio
 from typing import Any, Protocol
 
 
-class Engine(Protocol):
+class Commands(Protocol):
     """Sends commands to the server that has a key. What it returns are plain futures: they may be awaited anywhere."""
+
+    def run(self, key: bytes, *arguments: bytes | str | int) -> asyncio.Future[Any]:
+        """The reply to a command that concerns ``key``. Raises, or fails with, StoreError."""
+
+
+class Engine(Commands, Protocol):
+    """A deployment of Redis."""
 
     @property
     def is_connected(self) -> bool:
@@ -19,6 +26,3 @@ class Engine(Protocol):
 
     def read(self, key: bytes) -> asyncio.Future[Any]:
         """The value of a key, or None. Raises, or fails with, StoreError."""
-
-    def run(self, key: bytes, *arguments: bytes | str | int) -> asyncio.Future[Any]:
-        """The reply to a command that concerns ``key``. Raises, or fails with, StoreError."""

@@ -56,7 +56,7 @@ class Invalidation:
         connector: Connector,
         resolve: Resolver,
         keyspace: Keyspace,
-        replica: str,
+        beat_channel: Callable[[], bytes],
         cache: ReadCache,
         epochs: SharedEpochs,
         lease: Lease,
@@ -64,12 +64,16 @@ class Invalidation:
         monotonic: Callable[[], float],
         observer: CacheObserver,
     ) -> None:
-        """``replica`` names this process among all; ``staleness_seconds`` is what the lease promises."""
+        """``beat_channel`` names a channel of this process alone, at each subscription; it may raise StoreError.
+
+        ``staleness_seconds`` is what the lease promises.
+        """
         self._engine = engine
         self._connector = connector
         self._resolve = resolve
         self._ended = keyspace.ended_channel()
-        self._beats = keyspace.beat_channel(replica)
+        self._beat_channel = beat_channel
+        self._beats = b""
         self._epochs_changed = keyspace.epochs_channel()
         self._cache = cache
         self._epochs = epochs
@@ -107,6 +111,7 @@ class Invalidation:
     async def _listen(self) -> None:
         """From one subscription to its loss."""
         self._lost.clear()
+        self._beats = self._beat_channel()
         link = await self._connector.connect(await self._resolve(), self._note_lost, on_message=self._hear)
         try:
             await self._subscribe(link)

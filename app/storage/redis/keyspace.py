@@ -60,9 +60,9 @@ class Keyspace:
         """The channel on which names are published that were ended."""
         return self.opening + b"meta}ended"
 
-    def beat_channel(self, replica: str) -> bytes:
-        """The channel on which a replica hears itself."""
-        return self.opening + b"meta}beat:" + replica.encode()
+    def beat_channel(self, replica: str, tag: str = "meta") -> bytes:
+        """The channel on which a replica hears itself; in a cluster, over the node that has a tag."""
+        return self.opening + tag.encode() + b"}beat:" + replica.encode()
 
     def epochs(self) -> bytes:
         """The hash of epochs."""
@@ -80,6 +80,6 @@ class Keyspace:
         """The hash that counts access tokens by the time at which they end."""
         return self.opening + b"meta}live"
 
-    def born_at(self) -> bytes:
-        """When this store was first used."""
-        return self.opening + b"meta}born_at"
+    def born_at(self, tag: str = "meta") -> bytes:
+        """When this store was first used; in a cluster, the part of it that has a tag."""
+        return self.opening + tag.encode() + b"}born_at"

@@ -56,18 +56,21 @@ class RedisNode:
         observer: StoreObserver,
         on_connected: Callable[[], None] | None = None,
         wait_replicas: int = 0,
+        coalesce_reads: bool = True,
     ) -> None:
         """``on_connected`` is called whenever a connection stands.
 
         With ``wait_replicas`` every batch is followed by one WAIT, and a command counts as done when so many replicas
         have what it wrote; where they have not in time it fails, though the master has it. Such a node is for
         commands alone, not for reads, and has one connection: WAIT holds up whatever is behind it.
+        Without ``coalesce_reads`` each read is a GET of its own in the batch.
         """
         self._connector = connector
         self._resolve = resolve
         self._limits = limits
         self._check_seconds = deadline_seconds / 4
         self._wait_replicas = wait_replicas
+        self._coalesce_reads = coalesce_reads
         self._wait = pack(b"WAIT", wait_replicas, int(deadline_seconds * 1000 / 2))
         self._random_bytes = random_bytes
         self._observer = observer
@@ -129,6 +132,8 @@ class RedisNode:
 
     def read(self, key: bytes) -> asyncio.Future[Any]:
         """GET, together with the other reads of this tick. Raises StoreUnavailable at once where it cannot be sent."""
+        if not self._coalesce_reads:
+            return self.run(key, b"GET", key)
         future = self._admit()
         if self._limits.batching:
             self._keys.append(key)
@@ -145,6 +150,17 @@ class RedisNode:
             self._callers.append(future)
         else:
             self._send(pack(*arguments), (future,), 1)
+        return future
+
+    def run_asking(self, *arguments: bytes | str | int) -> asyncio.Future[Any]:
+        """A command for a slot that the server is just taking over from another (ASK). Raises StoreUnavailable."""
+        asking, future = self._admit(), self._admit()
+        packed = pack(b"ASKING") + pack(*arguments)
+        if self._limits.batching:
+            self._commands.append(packed)
+            self._callers += (asking, future)
+        else:
+            self._send(packed, (asking, future), 2)
         return future
 
     def _admit(self) -> asyncio.Future[Any]:

@@ -2,22 +2,24 @@
 
 from collections.abc import Callable
 
-import msgspec
-
 from app.randomness import RandomBytes
 from app.storage.observer import CacheObserver, StoreObserver, Unobserved
-from app.storage.redis.birth import Birth
+from app.storage.redis.birth import Births
 from app.storage.redis.cache import CacheLimits, Lease, ReadCache
+from app.storage.redis.cluster import Cluster, ClusterBirths, JointLease
 from app.storage.redis.connecting import Connector, Resolver
+from app.storage.redis.connection_counts import ConnectionCounts
+from app.storage.redis.engine import Commands, Engine
 from app.storage.redis.epochs import SharedEpochs
-from app.storage.redis.greeting import OLDEST_RELEASE, MasterGreeting
-from app.storage.redis.invalidation import Invalidation
+from app.storage.redis.greeting import OLDEST_CLUSTER_RELEASE, OLDEST_RELEASE, Greet, MasterGreeting
 from app.storage.redis.keyspace import Keyspace
-from app.storage.redis.node import Limits, RedisNode
+from app.storage.redis.member import Member, MemberParts
+from app.storage.redis.node import Limits
 from app.storage.redis.options import Address, CredentialsReader, Deployment, RedisOptions, TlsFiles
 from app.storage.redis.replay import RecentRevocations
 from app.storage.redis.sentinel import SentinelResolver
-from app.storage.redis.store import Background, RedisStore
+from app.storage.redis.slots import spread_tags
+from app.storage.redis.store import RedisStore
 
 DEADLINE_SECONDS = 0.5
 """An operation that Redis has not answered by then has failed."""
@@ -58,86 +60,86 @@ def redis_store(
     ``allow_eviction`` accepts a Redis that drops what it likes when it is full, revocations included.
     ``wait_replicas`` is how many replicas must have a revocation or a rotation before it counts.
     """
-    observer = observer or Unobserved()
-    keyspace = Keyspace(key_prefix)
-    birth = Birth(keyspace, now)
-    credentials = credentials or (lambda: options.url_credentials)
     tls = (tls or TlsFiles()) if options.tls else None
-    connector = Connector(
-        credentials=credentials,
-        tls=tls,
-        database=options.database,
-        connect_seconds=connect_seconds,
-        deadline_seconds=deadline_seconds,
-        greet=MasterGreeting(oldest_release=OLDEST_RELEASE, allow_eviction=allow_eviction, then=birth.learn),
-    )
-    resolve: Resolver
-    if options.deployment is Deployment.SINGLE:
-        resolve = _one(options.addresses[0])
-    elif options.deployment is Deployment.SENTINEL:
-        asker = Connector(
+    credentials = credentials or (lambda: options.url_credentials)
+    cache_limits = cache_limits or CacheLimits()
+    cache_observer = cache_observer or Unobserved()
+    observer = observer or Unobserved()
+    is_cluster = options.deployment is Deployment.CLUSTER
+    keyspace = Keyspace(key_prefix)
+    joint = JointLease()
+    lease = joint if is_cluster else Lease()
+    clock = monotonic or stopwatch
+    cache = ReadCache(cache_limits, lease, clock)
+    epochs = SharedEpochs(keyspace, lease, now, monotonic)
+    recent = RecentRevocations(clock)
+
+    def connector(greet: Greet | None, *, is_sentinel: bool = False) -> Connector:
+        return Connector(
             credentials=credentials,
             tls=tls,
-            database=0,
+            database=0 if is_sentinel else options.database,
             connect_seconds=connect_seconds,
             deadline_seconds=deadline_seconds,
-            credentials_optional=True,
+            greet=greet,
+            credentials_optional=is_sentinel,
         )
-        resolve = SentinelResolver(asker, options.addresses, options.master_name)
+
+    def master_connector(then: Greet) -> Connector:
+        oldest = OLDEST_CLUSTER_RELEASE if is_cluster else OLDEST_RELEASE
+        return connector(MasterGreeting(oldest_release=oldest, allow_eviction=allow_eviction, then=then))
+
+    parts = MemberParts(
+        keyspace=keyspace,
+        make_connector=master_connector,
+        limits=limits or Limits(),
+        wait_replicas=wait_replicas,
+        deadline_seconds=deadline_seconds,
+        staleness_seconds=staleness_seconds,
+        replica=random_bytes(8).hex(),
+        opened_at=int(now()),
+        cache=cache,
+        epochs=epochs,
+        listens=monotonic is not None,
+        now=now,
+        monotonic=clock,
+        random_bytes=random_bytes,
+        counts=ConnectionCounts(observer),
+        cache_observer=cache_observer,
+        on_connected=recent.on_connected,
+    )
+    engine: Engine
+    durable: Commands
+    births: Births
+    if is_cluster:
+        cluster = Cluster(
+            seeds=options.addresses,
+            asker=connector(None),
+            make_member=lambda address: Member(parts, _one(address), Lease(), frozenset()),
+            tag_at=len(keyspace.opening),
+            monotonic=clock,
+            refresh_seconds=staleness_seconds / 2,
+            staleness_seconds=staleness_seconds,
+            lease=joint,
+        )
+        engine, durable = cluster, cluster.durable
+        births = ClusterBirths(cluster, [keyspace.born_at(tag) for tag in spread_tags()])
     else:
-        raise ValueError(f"{options.deployment.value} is not supported yet")
-    limits = limits or Limits()
-
-    recent = RecentRevocations(monotonic or stopwatch)
-
-    def node(limits: Limits, wait_replicas: int) -> RedisNode:
-        return RedisNode(
-            connector=connector,
-            resolve=resolve,
-            limits=limits,
-            deadline_seconds=deadline_seconds,
-            random_bytes=random_bytes,
-            # The second node's one connection would overwrite what the first says of its own.
-            observer=Unobserved() if wait_replicas else observer,
-            on_connected=recent.on_connected,
-            wait_replicas=wait_replicas,
-        )
-
-    engine = node(limits, 0)
-    durable = node(msgspec.structs.replace(limits, connections=1), wait_replicas) if wait_replicas else engine
-    cache_observer = cache_observer or Unobserved()
-    cache_limits = cache_limits or CacheLimits()
-    lease = Lease()
-    epochs = SharedEpochs(keyspace, lease, now, monotonic)
-    cache: ReadCache | None = None
-    background: list[Background] = [recent]
-    if monotonic is not None:
-        cache = ReadCache(cache_limits, lease, monotonic)
-        background.append(
-            Invalidation(
-                engine=engine,
-                connector=connector,
-                resolve=resolve,
-                keyspace=keyspace,
-                replica=random_bytes(8).hex(),
-                cache=cache,
-                epochs=epochs,
-                lease=lease,
-                staleness_seconds=staleness_seconds,
-                monotonic=monotonic,
-                observer=cache_observer,
-            )
-        )
+        resolve: Resolver = _one(options.addresses[0])
+        if options.deployment is Deployment.SENTINEL:
+            asker = connector(None, is_sentinel=True)
+            resolve = SentinelResolver(asker, options.addresses, options.master_name)
+        member = Member(parts, resolve, lease, None)
+        engine, durable, births = member, member.durable, member.birth
     return RedisStore(
         engine,
         durable,
         keyspace,
-        birth,
+        births,
         recent=recent,
         epochs=epochs,
-        cache=cache if cache_limits.max_entries > 0 else None,
+        cache=cache if monotonic is not None and cache_limits.max_entries > 0 else None,
         cache_observer=cache_observer,
-        background=background,
         now=now,
         stopwatch=stopwatch,
         observer=observer,

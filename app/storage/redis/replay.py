@@ -43,9 +43,6 @@ class RecentRevocations:
         else:
             self._once_more = True
 
-    def start(self) -> None:
-        """Nothing: connections start it."""
-
     async def stop(self) -> None:
         """End a replay that is under way."""
         if self._replaying is not None:

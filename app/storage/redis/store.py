@@ -11,10 +11,10 @@ Rules:
 import asyncio
 import itertools
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
@@ -22,9 +22,9 @@ from app.storage.epochs import MAX_EPOCHS, Epoch
 from app.storage.interface import CorruptRecord, Issuance, IssuedFacts, Rotation, StoreError, StoreFull
 from app.storage.observer import CacheObserver, StoreObserver
 from app.storage.redis import scripts
-from app.storage.redis.birth import BORN_LIFE_SECONDS, Birth
+from app.storage.redis.birth import BORN_LIFE_SECONDS, Births
 from app.storage.redis.cache import ReadCache
-from app.storage.redis.engine import Engine
+from app.storage.redis.engine import Commands, Engine
 from app.storage.redis.epochs import SharedEpochs, epoch_field
 from app.storage.redis.errors import ScriptMissing
 from app.storage.redis.greeting import ServerMemory, read_information
@@ -77,16 +77,6 @@ def _measured(method: _Method[P, Answer]) -> _Method[P, Answer]:
     return measured
 
 
-class Background(Protocol):
-    """Something that runs while the store is open."""
-
-    def start(self) -> None:
-        """Begin, in a task of its own."""
-
-    async def stop(self) -> None:
-        """End, and wait for the end."""
-
-
 class RedisStore:
     """A :class:`~app.storage.interface.TokenStore` that all replicas share."""
 
@@ -96,22 +86,21 @@ class RedisStore:
     def __init__(
         self,
         engine: Engine,
-        durable: Engine,
+        durable: Commands,
         keyspace: Keyspace,
-        birth: Birth,
+        births: Births,
         *,
         recent: RecentRevocations,
         epochs: SharedEpochs,
         cache: ReadCache | None,
         cache_observer: CacheObserver,
-        background: Sequence[Background],
         now: Callable[[], float],
         stopwatch: Callable[[], float],
         observer: StoreObserver,
     ) -> None:
-        """``durable`` is asked for what revokes and rotates; it may be ``engine``, or one that waits for replicas.
+        """``durable`` is asked for what revokes and rotates: ``engine`` again, or what waits for replicas.
 
-        ``now`` gives Unix seconds, ``stopwatch`` seconds for durations; ``background`` runs while the store is open.
+        ``now`` gives Unix seconds, ``stopwatch`` seconds for durations.
 
         :mod:`app.storage.redis.opening` wires.
         """
@@ -120,12 +109,11 @@ class RedisStore:
         self._engine = engine
         self._durable = durable
         self._names = keyspace
-        self._birth = birth
+        self._births = births
         self._recent = recent
         self._epochs = epochs
         self._cache = cache
         self._cache_observer = cache_observer
-        self._background = background
         self._ended_channel = keyspace.ended_channel()
         self._now = now
         self._counts = LiveCounts()
@@ -146,11 +134,7 @@ class RedisStore:
     async def open(self) -> None:
         if self._counting is None:
             self._counting = asyncio.create_task(self._count_regularly())
-            for background in self._background:
-                background.start()
         await self._engine.open()
-        if self._durable is not self._engine:
-            await self._durable.open()
         self._reached = True
         with suppress(StoreError):  # the first decision reads them otherwise
             await self._ask_epochs()
@@ -161,12 +145,9 @@ class RedisStore:
             with suppress(asyncio.CancelledError):
                 await self._counting
             self._counting = None
-            for background in self._background:
-                await background.stop()
         if self._engine.is_connected:
             await self._flush_counts()
-        if self._durable is not self._engine:
-            await self._durable.close()
+        await self._recent.stop()
         await self._engine.close()
 
     @_measured
@@ -292,7 +273,7 @@ class RedisStore:
         if not unknown and not self._epochs.is_current():
             await self._ask_epochs()
         # Looked at after the answer came: it came over a connection on which the store's birth had been learnt.
-        if self._birth.is_older(issued.issued_at):
+        if self._births.is_older(issued.issued_at, marks[0]):
             return True
         return self._epochs.end(issued.client_id, issued.subject, issued.issued_at, issued.key_id)
 
@@ -471,13 +452,13 @@ class RedisStore:
         script: scripts.Script,
         keys: list[bytes],
         arguments: list[bytes | str | int],
-        engine: Engine | None = None,
+        through: Commands | None = None,
     ) -> Any:
-        engine = engine or self._engine
+        commands = through or self._engine
         try:
-            return await engine.run(keys[0], b"EVALSHA", script.digest, len(keys), *keys, *arguments)
+            return await commands.run(keys[0], b"EVALSHA", script.digest, len(keys), *keys, *arguments)
         except ScriptMissing:
-            return await engine.run(keys[0], b"EVAL", script.source, len(keys), *keys, *arguments)
+            return await commands.run(keys[0], b"EVAL", script.source, len(keys), *keys, *arguments)
 
     async def _revoke(self, script: scripts.Script, keys: list[bytes], arguments: list[bytes | str | int]) -> Any:
         """A step that ends something: durable, and said again after any reconnection for a while."""
@@ -491,14 +472,14 @@ class RedisStore:
                 self._counts.add(decode_access_record(data), -1)
 
     async def _count_regularly(self) -> None:
-        born_at = self._names.born_at()
         for turn in itertools.count(1):
             await asyncio.sleep(COUNT_SECONDS)
             if self._engine.is_connected:
                 await self._flush_counts()
                 if turn % RENEW_EVERY == 0:
-                    with suppress(StoreError):  # the next turn is soon enough
-                        await self._engine.run(born_at, b"EXPIRE", born_at, BORN_LIFE_SECONDS)
+                    for name in self._births.names():
+                        with suppress(StoreError):  # the next turn is soon enough
+                            await self._engine.run(name, b"EXPIRE", name, BORN_LIFE_SECONDS)
 
     async def _flush_counts(self) -> None:
         taken = self._counts.take(self._now())
