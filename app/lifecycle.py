@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import math
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -93,10 +94,11 @@ async def run(
             on_ready()
 
     keep_alive = settings.process.keep_alive_seconds
+    max_age = settings.process.max_connection_age_seconds or math.inf
     try:
         await serve(
             [
-                Listener("public", service.public_application, sockets.public, keep_alive),
+                Listener("public", service.public_application, sockets.public, keep_alive, max_age),
                 Listener("admin", service.admin_application, sockets.admin, keep_alive),
                 Listener("metrics", service.metrics_application, sockets.metrics, keep_alive),
             ],

@@ -57,6 +57,15 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive_seconds: Annotated[
         int, setting("How long an idle connection is kept; longer than the proxy's in front.", ge=1, le=3600)
     ] = 75
+    max_connection_age_seconds: Annotated[
+        float,
+        setting(
+            "How old a connection to the public listener may get: a later request's answer says `Connection: close`, "
+            "so that pools of connections reach pods that came after them. Chance takes off up to a fifth; 0: no limit.",
+            ge=0,
+            le=86400,
+        ),
+    ] = 45
     log_level: Annotated[LogLevel, setting("The least severe messages that are logged.")] = LogLevel.INFO
     log_format: Annotated[
         LogFormat | None,

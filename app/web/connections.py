@@ -10,9 +10,12 @@
   (``h2c``) with every request; the parser stops behind the headers of such a request, and stock uvicorn then loses
   its body.
 - A response leaves in one piece (:mod:`app.web.gathering`).
+- A connection has an age at which the next answer ends it, so that clients' pools reach processes that came later. It
+  is ended with an answer (RFC 9112 section 9.6), never while it is idle: that would race with the next request.
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sized
 from typing import Any
@@ -29,6 +32,9 @@ from app.web.heads import FIELD_LIMIT, HEAD_BYTES, Refusal, check_head, not_unde
 
 WAITING = 16
 """How many requests may wait for an earlier one's answer; or what :data:`_SHORT` bytes hold."""
+
+AGE_JITTER = 0.2
+"""The part of a connection's greatest age that chance may take off it, so that a pool does not come back all at once."""
 
 _SHORT = 1024
 """What is so short is parsed without a look at how many requests it may hold: nearly every request is."""
@@ -56,9 +62,13 @@ class Connection(HttpToolsProtocol):
 
     pipeline: deque[tuple[RequestResponseCycle, ASGI3Application]]
 
-    def __init__(self, *arguments: Any, random_bytes: RandomBytes, **named: Any) -> None:
+    def __init__(
+        self, *arguments: Any, random_bytes: RandomBytes, max_age_seconds: float = math.inf, **named: Any
+    ) -> None:
         super().__init__(*arguments, **named)
         self._random_bytes = random_bytes
+        self._max_age_seconds = max_age_seconds
+        self._leaves_at = math.inf  # by the loop's clock: requests that begin later are answered with a farewell
         self._running: RequestResponseCycle | None = None  # the request whose turn it is; ``cycle`` is the newest
         self._rest, self._rest_start = b"", 0  # what came and is not parsed, because too many requests wait
         self._refusal: Refusal | None = None  # what ends the connection once all before it is answered
@@ -70,6 +80,9 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(Gathering(transport, self.loop))
         self.flow = _Flow(self.transport, self.pipeline)
+        if self._max_age_seconds != math.inf:
+            chance = int.from_bytes(self._random_bytes(2)) / 0xFFFF
+            self._leaves_at = self.loop.time() + self._max_age_seconds * (1 - AGE_JITTER * chance)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.pipeline.clear()
@@ -161,7 +174,7 @@ class Connection(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            keep_alive=version != "1.0" and parser.should_keep_alive() and not self._is_old(),
             on_response=self.on_response_complete,
         )
         if self._running is None or (self._running.response_complete and not self.pipeline):
@@ -223,6 +236,10 @@ class Connection(HttpToolsProtocol):
         task = self.loop.create_task(cycle.run_asgi(app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
+
+    def _is_old(self) -> bool:
+        """Whether the request that begins now is to be the connection's last."""
+        return self.loop.time() >= self._leaves_at
 
     def _is_idle(self) -> bool:
         return self._running is None or self._running.response_complete

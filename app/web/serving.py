@@ -10,6 +10,7 @@ import contextlib
 import errno
 import functools
 import logging
+import math
 import signal
 import socket
 from collections.abc import Callable, Generator, Sequence
@@ -43,6 +44,8 @@ class Listener(msgspec.Struct, frozen=True):
     application: App
     socket: socket.socket
     keep_alive_seconds: int
+    max_age_seconds: float = math.inf
+    """How old a connection may get before an answer ends it."""
 
 
 class Draining:
@@ -162,7 +165,7 @@ def _server(listener: Listener, connection: Callable[..., Connection]) -> _Serve
     return _Server(
         uvicorn.Config(
             listener.application,
-            http=connection,  # type: ignore[arg-type]
+            http=functools.partial(connection, max_age_seconds=listener.max_age_seconds),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,
