@@ -61,7 +61,7 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
         float,
         setting(
             "How old a connection to the public listener may get: a later request's answer says `Connection: close`, "
-            "so that pools of connections reach pods that came after them. Chance takes off up to a fifth; 0: no limit.",
+            "so that pools of connections reach newer pods. Chance takes off up to a fifth; 0: no limit.",
             ge=0,
             le=86400,
         ),

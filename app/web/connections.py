@@ -34,7 +34,7 @@ WAITING = 16
 """How many requests may wait for an earlier one's answer; or what :data:`_SHORT` bytes hold."""
 
 AGE_JITTER = 0.2
-"""The part of a connection's greatest age that chance may take off it, so that a pool does not come back all at once."""
+"""The part of its greatest age that chance may take off a connection, so that a pool does not come back at once."""
 
 _SHORT = 1024
 """What is so short is parsed without a look at how many requests it may hold: nearly every request is."""

@@ -1,4 +1,4 @@
-"""MAX_CONNECTION_AGE_SECONDS: an answer ends a connection that is old, so that pools reach processes that came later."""
+"""MAX_CONNECTION_AGE_SECONDS: an answer ends a connection that is old, so that pools reach newer processes."""
 
 import time
 from http.client import HTTPConnection
