@@ -9,7 +9,7 @@
 - An offer to change the protocol is ignored (RFC 9110 section 7.8 lets a server do that). Java's HTTP client makes one
   (``h2c``) with every request; the parser stops behind the headers of such a request, and stock uvicorn then loses
   its body.
-- A response leaves in one piece (:mod:`app.web.gathering`).
+- A response leaves in one piece (:mod:`app.web.cycle`).
 - A connection has an age at which the next answer ends it, so that clients' pools reach processes that came later. It
   is ended with an answer (RFC 9112 section 9.6), never while it is idle: that would race with the next request.
 """
@@ -27,7 +27,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.randomness import RandomBytes
-from app.web.gathering import Gathering
+from app.web.cycle import Cycle
 from app.web.heads import FIELD_LIMIT, HEAD_BYTES, Refusal, check_head, not_understood, size_of, too_large
 
 WAITING = 16
@@ -78,8 +78,8 @@ class Connection(HttpToolsProtocol):
         self._counted = 0  # and for how many whole pieces' bytes it has been
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(Gathering(transport, self.loop))
-        self.flow = _Flow(self.transport, self.pipeline)
+        super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         if self._max_age_seconds != math.inf:
             chance = int.from_bytes(self._random_bytes(2)) / 0xFFFF
             self._leaves_at = self.loop.time() + self._max_age_seconds * (1 - AGE_JITTER * chance)
@@ -164,7 +164,7 @@ class Connection(HttpToolsProtocol):
         scope["path"] = unquote(path) if "%" in path else path
         scope["raw_path"] = url.path
         scope["query_string"] = url.query or b""
-        self.cycle = cycle = RequestResponseCycle(
+        self.cycle = cycle = Cycle(
             scope=scope,
             transport=self.transport,
             flow=self.flow,
