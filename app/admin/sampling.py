@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from app.admin.stats import CounterStats
 from app.keys.keeper import KeyKeeper
+from app.keys.ring import KeyState
 from app.observability.metrics import Metrics
 from app.storage.interface import StoreError, TokenStore
 
@@ -57,6 +58,8 @@ class Sampler:
         self._now = now
         self.issued = RecentRate(lambda: metrics.issued, monotonic)
         self.introspected = RecentRate(lambda: metrics.introspections, monotonic)
+        metrics.expect_keys(keeper.policy.algorithms, KeyState)
+        keeper.on_change(self._count_keys)
 
     async def run(self) -> None:
         """Sample until cancelled."""

@@ -32,6 +32,8 @@ from app.endpoints.signed_tokens import SignedTokens
 from app.endpoints.token import TokenEndpoint
 from app.grants import GRANTS
 from app.grants.decision import Grant, TokenPolicy
+from app.keys.errors import NoRing
+from app.keys.jwks import JwksDocument
 from app.keys.jwt import Signer
 from app.keys.keeper import KeyKeeper
 from app.keys.threads import LowPriorityPool, signing_pool
@@ -39,6 +41,7 @@ from app.model.clients import Client
 from app.observability.loop import watch_loop
 from app.observability.metrics import Metrics
 from app.protocol import metadata
+from app.protocol.errors import temporarily_unavailable
 from app.protocol.metadata import ServerFacts
 from app.ratelimit.limiter import RateLimiter
 from app.storage.interface import TokenStore
@@ -262,9 +265,16 @@ class Service:
         )
 
 
-def jwks_endpoint(keeper: KeyKeeper, max_age_seconds: int) -> DocumentEndpoint[bytes]:
-    """The JWKS; the keeper hands out the same bytes until a key's time in it begins or ends."""
-    return DocumentEndpoint(lambda: keeper.jwks(clock.unix_now())[0], lambda body: Document(body, max_age_seconds))
+def jwks_endpoint(keeper: KeyKeeper, max_age_seconds: int) -> DocumentEndpoint[JwksDocument]:
+    """The JWKS: the same bytes until a key's time in it begins or ends; 503 before the first ring."""
+
+    def current() -> JwksDocument:
+        try:
+            return keeper.jwks(clock.unix_now())
+        except NoRing:
+            raise temporarily_unavailable("no_keys", retry_after_seconds=2) from None
+
+    return DocumentEndpoint(current, lambda made: Document(made.body, max_age_seconds, made.etag))
 
 
 def describe_framework(application: Litestar) -> Document:

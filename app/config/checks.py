@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from app.config.keys import SigningAlgorithm
 from app.config.problems import Problem
 from app.config.settings import Settings
 from app.config.values import Address
@@ -111,17 +112,28 @@ def rotation_policy(settings: Settings) -> RotationPolicy:
 
 
 def check_clients(settings: Settings, clients: Iterable[Client]) -> list[Problem]:
-    """What clients ask of the settings: no token may outlive the key that it was signed with."""
-    return [
-        Problem(
-            f"client {client.id!r}",
+    """What clients ask of the settings: that no token outlives its key, and that there is a key for ID tokens."""
+    return [problem for client in clients for problem in _client(settings, client)]
+
+
+def _client(settings: Settings, client: Client) -> Iterator[Problem]:
+    keys, where = settings.keys, f"client {client.id!r}"
+    signs = client.access_token_format is AccessTokenFormat.JWT
+    if signs and client.access_token_seconds > keys.jwks_retain_seconds:
+        yield Problem(
+            where,
             f"its access tokens live {client.access_token_seconds} seconds, longer than the keys that sign them are "
-            f"published (JWKS_RETAIN_SECONDS={settings.keys.jwks_retain_seconds})",
+            f"published (JWKS_RETAIN_SECONDS={keys.jwks_retain_seconds})",
         )
-        for client in clients
-        if client.access_token_format is AccessTokenFormat.JWT
-        and client.access_token_seconds > settings.keys.jwks_retain_seconds
-    ]
+    algorithm = client.id_token_signed_response_alg
+    # RS256 is what a client without the setting gets; it matters to those alone that can have ID tokens.
+    if algorithm not in keys.keys_algorithms and (algorithm != SigningAlgorithm.RS256 or "openid" in client.scopes):
+        yield Problem(
+            where,
+            f"id_token_signed_response_alg is {algorithm}, and there are no keys of it",
+            None,
+            f"one of KEYS_ALGORITHMS={','.join(keys.keys_algorithms)}",
+        )
 
 
 def check_files(settings: Settings, refused: Collection[str]) -> Iterable[Problem]:

@@ -51,7 +51,7 @@ class KeySettings(msgspec.Struct, frozen=True, kw_only=True):
         Path | None,
         setting(
             "The key that seals the private keys at rest; required by `KEYS_SOURCE=redis:`.",
-            allowed="the path of a file that holds 32 bytes in base64",
+            allowed="the path of a file with 32 bytes in base64, and older keys on further lines",
             parse=parse_path,
         ),
     ] = None

@@ -16,6 +16,10 @@ class NoSigningKey(KeysError):
         self.algorithm = algorithm
 
 
+class NoRing(KeysError):
+    """This process has read no ring yet; the request is answered with 503."""
+
+
 class SigningQueueFull(KeysError):
     """More signatures are waiting for a thread than may wait; the request is answered with 503."""
 

@@ -58,13 +58,13 @@ class HeldRing:
             return False
         return True
 
-    def jwks(self, now: float) -> tuple[bytes, bytes]:
-        """The JWK set and its entity tag: prebuilt, built anew when a key's time in it ends."""
+    def jwks(self, now: float) -> JwksDocument:
+        """The JWK set: prebuilt, built anew when a key's time in it ends."""
         held = self._jwks
         if held.valid_until is not None and now >= held.valid_until:
             held = self._jwks = jwks_document(self.ring, now)
             self._notify()
-        return held.body, held.etag
+        return held
 
     async def adopt(self, document: RingDocument) -> None:
         """Use a document from now on. Raises RingDocumentError, and then nothing has changed."""

@@ -15,8 +15,9 @@ from contextlib import suppress
 import msgspec
 
 from app.keys.document import RingDocument, decode
-from app.keys.errors import KeysError, RingDocumentError, SourceDenied, SourceError
+from app.keys.errors import KeysError, NoRing, RingDocumentError, SourceDenied, SourceError
 from app.keys.held import HeldRing
+from app.keys.jwks import JwksDocument
 from app.keys.policy import RotationPolicy
 from app.keys.ring import KeyRing
 from app.keys.rotation import Plan, next_due, next_switch, plan
@@ -92,8 +93,14 @@ class KeyKeeper:
         """Call back after every change of the ring or of the JWKS."""
         self._held.on_change(callback)
 
-    def jwks(self, now: float) -> tuple[bytes, bytes]:
-        """The JWK set and its entity tag at ``now`` (Unix seconds), as prebuilt bytes."""
+    def jwks(self, now: float) -> JwksDocument:
+        """The JWK set at ``now`` (Unix seconds), as prebuilt bytes.
+
+        Raises NoRing before the first ring with a key: verifiers would keep an empty set for max-age. A set that is
+        empty because all keys were revoked is told, for then the verifiers are to forget what they have.
+        """
+        if not self.ring.document.keys:
+            raise NoRing("there are no keys yet")
         return self._held.jwks(now)
 
     def status(self, now: float) -> tuple[KeyStatus, ...]:
@@ -218,7 +225,7 @@ class KeyKeeper:
         with suppress(TimeoutError):
             async with asyncio.timeout(max(pause, 0.01)):
                 await self._moved.wait()
-        self.jwks(self._clock())
+        self._held.jwks(self._clock())
 
     def _due(self, now: float) -> float | None:
         if not self._rotates:

@@ -7,6 +7,9 @@ Rules:
   once: ``labels()`` costs more than ``observe()``.
 """
 
+from collections.abc import Iterable
+from itertools import product
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -101,6 +104,8 @@ class Metrics:
             ["algorithm"],
             registry=r,
         )
+        self._key_states: set[tuple[str, str]] = set()
+        self._planned: set[str] = set()
         rotations = Counter("signing_key_rotations", "Attempts of this process to rotate.", ["result"], registry=r)
         self._rotations = {result: rotations.labels(result) for result in ("rotated", "lost", "failed")}
         self.unknown_kid = Counter("unknown_kid", "JWTs whose key id is not in the ring.", registry=r)
@@ -170,17 +175,28 @@ class Metrics:
         """The rate limiter decided."""
         (self._limited if limited else self._admitted).inc()
 
+    def expect_keys(self, algorithms: Iterable[str], states: Iterable[str]) -> None:
+        """Let the series of these keys exist at zero before there is one."""
+        for algorithm, state in product(algorithms, states):
+            self._key_states.add((algorithm, state))
+            self.signing_keys.labels(algorithm, state).set(0)
+
     def keys_counted(self, ages: dict[tuple[str, str], list[float]]) -> None:
         """The keys of the ring: ages in seconds by algorithm and state. What is not named is gone."""
-        self.signing_keys.clear()
-        self.signing_key_age.clear()
+        # A scrape renders on a thread meanwhile: nothing is cleared that is there the moment after.
+        for algorithm, state in self._key_states - ages.keys():
+            self.signing_keys.labels(algorithm, state).set(0)
+            self.signing_key_age.remove(algorithm, state)
         for (algorithm, state), seconds in ages.items():
+            self._key_states.add((algorithm, state))
             self.signing_keys.labels(algorithm, state).set(len(seconds))
             self.signing_key_age.labels(algorithm, state).set(min(seconds))
 
     def rotations_planned(self, at: dict[str, float]) -> None:
         """When another key begins to sign, in Unix seconds by algorithm. What is not named is not planned."""
-        self._next_rotation.clear()
+        for algorithm in self._planned - at.keys():
+            self._next_rotation.remove(algorithm)
+        self._planned = set(at)
         for algorithm, moment in at.items():
             self._next_rotation.labels(algorithm).set(moment)
 

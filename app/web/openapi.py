@@ -114,7 +114,7 @@ DESCRIPTIONS: dict[str, Description] = {
     JWKS_PATH: Description(
         "Public keys",
         "The keys that tokens are verified with (RFC 7517).",
-        {200: (JwksBody, "The key set.")},
+        {200: (JwksBody, "The key set."), 503: (ErrorBody, "There is no key yet; Retry-After says when to try again.")},
         tag="Discovery",
     ),
     "/health": Description("What runs", "Status, version and store.", {200: (Health, "It answers.")}, tag="Health"),

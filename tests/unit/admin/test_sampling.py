@@ -9,6 +9,7 @@ from app.admin.stats import CounterStats, resident_bytes
 from app.keys.keeper import KeyKeeper
 from app.keys.memory import MemorySource
 from app.keys.policy import RotationPolicy
+from app.keys.ring import KeyState
 from app.observability.metrics import Metrics
 from app.randomness import random_bytes
 from app.storage.interface import Issuance, StoreUnavailable
@@ -93,8 +94,11 @@ async def test_the_gauges_follow_store_and_keys() -> None:
     sampler = Sampler(metrics, store, keeper, monotonic=clock, now=clock)
     value = metrics.registry.get_sample_value
     await sampler.sample()
-    assert value("signing_keys", {"algorithm": "ES256", "state": "signing"}) is None
+    for state in KeyState:
+        assert value("signing_keys", {"algorithm": "ES256", "state": state}) == 0
+        assert value("signing_key_age_seconds", {"algorithm": "ES256", "state": state}) is None
     await keeper.start()
+    assert value("signing_keys", {"algorithm": "ES256", "state": "signing"}) == 1, "a change is seen at once"
     await store.save(Issuance(access=(new_ref(), access_record(NOW))))
     metrics.operation("introspect", "active", 0.001)
     metrics.token_issued("client_credentials", jwt=False)
@@ -105,6 +109,11 @@ async def test_the_gauges_follow_store_and_keys() -> None:
     assert value("signing_keys", {"algorithm": "ES256", "state": "signing"}) == 1
     age = value("signing_key_age_seconds", {"algorithm": "ES256", "state": "signing"})
     assert age == pytest.approx(10, abs=0.01)
+    switch = value("signing_key_next_rotation_timestamp_seconds", {"algorithm": "ES256"})
+    assert switch == pytest.approx(NOW + policy.period_seconds, abs=policy.skew_seconds)
+    [signing] = [key.kid for key in keeper.status(clock()) if key.state is KeyState.SIGNING]
+    await keeper.revoke_locally([signing])
+    assert value("signing_keys", {"algorithm": "ES256", "state": "revoked"}) == 1
     assert (sampler.issued.stats().total, sampler.introspected.stats().total) == (1, 1)
     store.lost = True
     await sampler.sample()

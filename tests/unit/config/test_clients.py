@@ -106,6 +106,31 @@ def test_jwts_may_not_outlive_their_keys(tmp_path: Path) -> None:
     assert len(source(CLIENTS_FILE=str(path), JWKS_RETAIN_SECONDS="86400").load(NOW).clients) == 2
 
 
+@pytest.mark.parametrize(
+    ("algorithms", "settings", "refused"),
+    [
+        ("ES256,RS256", "", False),
+        ("ES256,RS256", "    id_token_signed_response_alg: ES256\n", False),
+        ("ES256,RS256", "    id_token_signed_response_alg: PS256\n", True),
+        ("ES256", "", False),
+        ("ES256", "    scopes: [openid]\n", True),
+        ("ES256", "    scopes: [openid]\n    id_token_signed_response_alg: ES256\n", False),
+    ],
+)
+def test_id_tokens_are_signed_with_an_algorithm_of_which_there_are_keys(
+    algorithms: str, settings: str, refused: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "clients.yaml"
+    path.write_text(document(entry("relying", settings)))
+    clients = source(CLIENTS_FILE=str(path), KEYS_ALGORITHMS=algorithms)
+    if not refused:
+        assert len(clients.load(NOW).clients) == 1
+        return
+    [told] = problems_of(clients)
+    assert "client 'relying'" in told
+    assert f"KEYS_ALGORITHMS={algorithms}" in told
+
+
 def test_a_client_whose_secrets_all_expired_is_warned_about(tmp_path: Path) -> None:
     path = tmp_path / "clients.yaml"
     path.write_text(

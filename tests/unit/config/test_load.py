@@ -218,8 +218,25 @@ def test_a_key_encryption_key_is_looked_at(tmp_path: Path) -> None:
     path.write_bytes(base64.b64encode(bytes(32)) + b"\n")
     environ = {"REDIS_URL": "redis://r", "KEYS_SOURCE": "redis:", "KEYS_KEK_FILE": str(path)}
     assert load_settings(environ).settings.keys.keys_kek_file == path
-    path.write_bytes(base64.b64encode(bytes(31)))
-    assert list(problems_of(**environ)) == ["KEYS_KEK_FILE"]
+    current = base64.b64encode(bytes(32))
+    for text, says in [
+        (base64.b64encode(bytes(31)), "line 1 has 31 bytes"),
+        (b"", "0 key-encryption keys"),
+        (current + b"\n%%%\n", "line 2 is not base64"),
+        (current + b"\n" + base64.b64encode(bytes(16)), "line 2 has 16 bytes"),
+        ((current + b"\n") * 5, "5 key-encryption keys"),
+    ]:
+        path.write_bytes(text)
+        told = problems_of(**environ)
+        assert list(told) == ["KEYS_KEK_FILE"]
+        assert says in str(told["KEYS_KEK_FILE"])
+
+
+def test_a_key_encryption_key_has_its_predecessors_below_it(tmp_path: Path) -> None:
+    path = tmp_path / "kek"
+    path.write_bytes(b"\r\n".join(base64.b64encode(bytes([number]) * 32) for number in range(4)) + b"\n\n")
+    environ = {"REDIS_URL": "redis://r", "KEYS_SOURCE": "redis:", "KEYS_KEK_FILE": str(path)}
+    assert load_settings(environ).settings.keys.keys_kek_file == path
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from app.clock import unix_now
 from app.keys import keeper as keeper_module
 from app.keys.document import RingDocument, decode, encode
-from app.keys.errors import InvalidToken, RingDocumentError, SealError, SourceDenied, SourceUnreachable
+from app.keys.errors import InvalidToken, NoRing, RingDocumentError, SealError, SourceDenied, SourceUnreachable
 from app.keys.intervention import plan_revocation
 from app.keys.jwt import sign_now, verify
 from app.keys.keeper import KeyKeeper
@@ -100,6 +100,8 @@ class TestStart:
             keeper = new_keeper(source, rotates=False, on_problem=told.append)
             await keeper.start()
             assert (keeper.ready, keeper.problem) == (False, "missing")
+            with pytest.raises(NoRing):
+                keeper.jwks(NOW)
             await filled(source, clock)
             await until(lambda: keeper.ready)
             assert keeper.problem is None
@@ -191,12 +193,12 @@ class TestFollowing:
             keeper = new_keeper(source, rotates=False)
             keeper.on_change(lambda: changes.append(keeper.ring.revision))
             await keeper.start()
-            body, etag = keeper.jwks(NOW)
+            before = keeper.jwks(NOW)
             await change(source, lambda d: msgspec.structs.replace(d, revision=5, keys=d.keys[:1]))
             await until(lambda: keeper.ring.revision == 5)
             assert changes == [1, 5]
-            assert keeper.jwks(NOW) != (body, etag)
-            assert len(json.loads(keeper.jwks(NOW)[0])["keys"]) == 1
+            assert keeper.jwks(NOW).etag != before.etag
+            assert len(json.loads(keeper.jwks(NOW).body)["keys"]) == 1
             await keeper.stop()
 
         run(scenario())
@@ -212,10 +214,10 @@ class TestFollowing:
             keeper = new_keeper(source, rotates=False)
             await keeper.start()
             before = keeper.jwks(NOW)
-            assert keeper.jwks(NOW + 19.9)[0] is before[0]
+            assert keeper.jwks(NOW + 19.9) is before
             after = keeper.jwks(NOW + 20)
-            assert len(json.loads(after[0])["keys"]) == 1
-            assert keeper.jwks(NOW + 21)[0] is after[0]
+            assert len(json.loads(after.body)["keys"]) == 1
+            assert keeper.jwks(NOW + 21) is after
             await keeper.stop()
 
         run(scenario())
@@ -289,7 +291,7 @@ class TestRevokingLocally:
             await keeper.revoke_locally([leaked.kid, "of another ring"])
             with pytest.raises(InvalidToken):
                 verify(forged, keeper.ring, typ="at+jwt", issuer="i", now=NOW)
-            assert leaked.kid.encode() not in keeper.jwks(NOW)[0]
+            assert leaked.kid.encode() not in keeper.jwks(NOW).body
             successor = keeper.ring.signing_key("ES256", NOW)
             assert successor.kid != leaked.kid
             verify(sign_now(successor, "at+jwt", claims), keeper.ring, typ="at+jwt", issuer="i", now=NOW)
@@ -340,7 +342,7 @@ class TestRotation:
             seen_first: dict[str, float] = {}
             for _ in range(2000):
                 now = unix_now()
-                for row in json.loads(keeper.jwks(now)[0])["keys"]:
+                for row in json.loads(keeper.jwks(now).body)["keys"]:
                     seen_first.setdefault(row["kid"], now)
                 key = keeper.ring.signing_key("ES256", now)
                 assert key.kid in seen_first
@@ -354,7 +356,7 @@ class TestRotation:
             assert len(signed) == 5
             assert told.count("rotated") >= 4
             assert set(told) == {"rotated"}
-            assert len(json.loads(keeper.jwks(unix_now())[0])["keys"]) < 6, "retired keys leave the JWKS"
+            assert len(json.loads(keeper.jwks(unix_now()).body)["keys"]) < 6, "retired keys leave the JWKS"
             await keeper.stop()
 
         run(scenario())
@@ -453,7 +455,13 @@ def test_no_private_key_is_ever_shown(
         document = await reading(source)
         await put(source, encode(document)[:-200])
         await until(lambda: keeper.problem is not None)
-        shown = [caplog.text, repr(keeper.ring), repr(document), repr(keeper.status(NOW)), keeper.jwks(NOW)[0].decode()]
+        shown = [
+            caplog.text,
+            repr(keeper.ring),
+            repr(document),
+            repr(keeper.status(NOW)),
+            keeper.jwks(NOW).body.decode(),
+        ]
         shown.append(str(await source.read()))
         for entry in document.keys:
             assert entry.private is not None
