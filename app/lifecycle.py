@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from app import clock, randomness
-from app.composition.backends import key_keeper, open_store
+from app.composition.backends import audit_log, key_keeper, open_store
 from app.composition.service import Service
 from app.config.clients import ClientRegistry, ClientsSource
 from app.config.clients_reloader import ClientsReloader
@@ -67,21 +67,23 @@ async def run(
     for warning in loaded.warnings:
         logger.warning("%s", warning)
     metrics = Metrics()
+    audit = audit_log(settings, metrics)
     registry = ClientRegistry()
     reloader = ClientsReloader(
         ClientsSource(settings, environ),
         registry,
         unix_now=clock.unix_now,
         on_failure=lambda: metrics.reload_failed("clients"),
+        on_change=lambda change: audit.admin_changed(change, actor="service"),
     )
     reloader.load()
-    keeper = key_keeper(settings, registry, metrics)
+    keeper = key_keeper(settings, registry, metrics, audit)
     try:
         # Both may take a while (a new RSA key, a Redis that is slow to answer), and neither needs the other.
         store, _ = await asyncio.gather(open_store(settings, metrics), keeper.start())
     except KeysError as error:
         raise CannotStart(f"{keeper.source.describe()}: {error}", exit_code=2) from None
-    service = Service(settings, registry=registry, store=store, keeper=keeper, metrics=metrics)
+    service = Service(settings, registry=registry, store=store, keeper=keeper, metrics=metrics, audit=audit)
     await service.start()
     await reloader.start()
     # What lives now lives as long as the process; collections need not look at it again.
@@ -110,6 +112,7 @@ async def run(
     finally:
         await reloader.stop()
         await service.stop()
+        audit.close()
     logger.info("stopped")
 
 

@@ -21,6 +21,7 @@ from app.keys.jwt import sign_now, verify
 from app.keys.ring import KeyRing
 from app.model.clients import Client
 from app.model.tokens import RECORD_VERSION, AccessTokenRecord, TokenKind
+from app.observability.audit import silent_audit
 from app.observability.metrics import Metrics
 from app.protocol.access_token import TYP, AccessTokenClaims, encode_claims
 from app.protocol.client_auth import matches_generated_secret, read_credentials
@@ -58,11 +59,12 @@ async def works() -> dict[str, Work]:
         settings = load_settings(environ).settings
         registry = ClientRegistry(ClientsSource(settings, environ).load(clock.unix_now()).clients)
     metrics = Metrics()
-    keeper = key_keeper(settings, registry, metrics)
+    audit = silent_audit()
+    keeper = key_keeper(settings, registry, metrics, audit)
     await keeper.start()
     await keeper.stop()  # its ring is all that is needed
     store = MemoryStore(settings.store.memory_store_max_tokens, clock.unix_now)
-    service = Service(settings, registry=registry, store=store, keeper=keeper, metrics=metrics)
+    service = Service(settings, registry=registry, store=store, keeper=keeper, metrics=metrics, audit=audit)
     caller = registry.get(clients.OPAQUE)
     assert caller is not None  # noqa: S101 - it was just written
     return {

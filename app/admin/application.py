@@ -11,7 +11,9 @@ from litestar.exceptions import HTTPException
 from app.admin.authorization import ADMIN_SCOPE, Access, AdminAuthorization
 from app.admin.stats import Stats
 from app.endpoints.answers import JSON_NO_STORE, ErrorBody
+from app.observability.audit import Audit
 from app.storage.interface import StoreError
+from app.web.outer import request_id_of
 
 logger = logging.getLogger("app.admin")
 
@@ -19,7 +21,9 @@ _BEARER = 'Bearer realm="auth-service admin"'
 _HEADERS = {name.decode(): value.decode() for name, value in JSON_NO_STORE}
 
 
-def admin_application(authorization: AdminAuthorization, read_stats: Callable[[], Awaitable[Stats]]) -> Litestar:
+def admin_application(
+    authorization: AdminAuthorization, read_stats: Callable[[], Awaitable[Stats]], audit: Audit
+) -> Litestar:
     """The application; every route of it asks ``authorization`` first."""
 
     @route("/admin/stats", http_method=[HttpMethod.GET, HttpMethod.HEAD])
@@ -28,7 +32,14 @@ def admin_application(authorization: AdminAuthorization, read_stats: Callable[[]
 
     async def authorize(request: Request[Any, Any, Any]) -> Response[bytes] | None:
         access = await authorization.check(request.headers.get("authorization"))
-        return None if access is Access.GRANTED else _refusal(access)
+        if access is Access.GRANTED:
+            return None
+        audit.admin_refused(
+            request_id=request_id_of(request.scope),  # type: ignore[arg-type]
+            address=request.client.host if request.client else None,
+            reason=access.value,
+        )
+        return _refusal(access)
 
     return Litestar(
         route_handlers=[stats],

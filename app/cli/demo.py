@@ -67,7 +67,7 @@ def prepare_demo(folder: Path, environ: Mapping[str, str]) -> Demo:
         "scopes": ["read", "write"],
     }
     _keep(clients, lambda: yaml.safe_dump({"version": 1, "clients": [client]}, sort_keys=False))
-    wanted = {"CLIENTS_FILE": str(clients), "ADMIN_TOKEN_FILE": str(admin_token)}
+    wanted = {"CLIENTS_FILE": str(clients), "ADMIN_TOKEN_FILE": str(admin_token), "AUDIT_LOG": "off"}
     return Demo(folder, {name: value for name, value in wanted.items() if name not in environ})
 
 

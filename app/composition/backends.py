@@ -18,6 +18,7 @@ from app.keys.sealing import KeyEncryption, parse_keks
 from app.keys.sources.redis_address import RedisAddress
 from app.keys.sources.uri import source_from_uri
 from app.model.clients import AccessTokenFormat
+from app.observability.audit import Audit, Outcome, open_audit
 from app.observability.metrics import Metrics, StoreMetrics
 from app.protocol.client_assertion import CLOCK_SKEW_SECONDS, MAX_LIFE_SECONDS
 from app.storage.fallback import FallbackStore
@@ -36,7 +37,7 @@ LONGEST_REMEMBERED_SECONDS = MAX_LIFE_SECONDS + 2 * CLOCK_SKEW_SECONDS + 1
 """No client assertion is accepted longer before the end of the time for which its ``jti`` is remembered."""
 
 
-def key_keeper(settings: Settings, registry: ClientRegistry, metrics: Metrics) -> KeyKeeper:
+def key_keeper(settings: Settings, registry: ClientRegistry, metrics: Metrics, audit: Audit) -> KeyKeeper:
     """The keeper of the configured key ring. Raises ConfigurationError."""
     keys = settings.keys
     policy = rotation_policy(settings)
@@ -50,6 +51,12 @@ def key_keeper(settings: Settings, registry: ClientRegistry, metrics: Metrics) -
         kek = None if keys.keys_kek_file is None else read_kek(keys.keys_kek_file)
     except (KeyUsageError, OSError, ValueError) as error:
         raise ConfigurationError([Problem("KEYS_SOURCE", str(error))]) from None
+
+    def on_rotation(result: str) -> None:
+        metrics.key_rotation(result)
+        if result != "lost":  # another process did it, and told of it
+            audit.key_rotated(actor="service", outcome=Outcome.SUCCESS if result == "rotated" else Outcome.FAILED)
+
     return KeyKeeper(
         source,
         policy,
@@ -58,8 +65,17 @@ def key_keeper(settings: Settings, registry: ClientRegistry, metrics: Metrics) -
         clock=clock.unix_now,
         random_bytes=randomness.random_bytes,
         on_problem=lambda _kind: metrics.reload_failed("keys"),
-        on_rotation=metrics.key_rotation,
+        on_rotation=on_rotation,
     )
+
+
+def audit_log(settings: Settings, metrics: Metrics) -> Audit:
+    """The configured audit. Raises ConfigurationError where its file cannot be written to."""
+    name = settings.process.audit_log
+    try:
+        return open_audit(name, now=clock.unix_now, on_dropped=metrics.audit_events_dropped.inc)
+    except OSError as error:
+        raise ConfigurationError([Problem("AUDIT_LOG", error.strerror or "cannot be opened", name)]) from None
 
 
 def read_kek(path: Path) -> KeyEncryption:

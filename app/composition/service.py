@@ -38,6 +38,7 @@ from app.keys.jwt import Signer
 from app.keys.keeper import KeyKeeper
 from app.keys.threads import LowPriorityPool, signing_pool
 from app.model.clients import Client
+from app.observability.audit import Audit
 from app.observability.loop import watch_loop
 from app.observability.metrics import Metrics
 from app.protocol import metadata
@@ -68,6 +69,7 @@ class Service:
         store: TokenStore,
         keeper: KeyKeeper,
         metrics: Metrics,
+        audit: Audit,
         grants: Sequence[Grant] = GRANTS,
     ) -> None:
         self.settings = settings
@@ -75,6 +77,7 @@ class Service:
         self.store = store
         self.keeper = keeper
         self.metrics = metrics
+        self.audit = audit
         self.draining = Draining()
         self._started_at = clock.monotonic()
         self._grants = grants
@@ -86,6 +89,7 @@ class Service:
         self._signed_tokens = SignedTokens(lambda: keeper.ring, issuer, metrics.unknown_kid.inc)
         self._edge = Edge(
             metrics=metrics,
+            audit=audit,
             random_bytes=randomness.random_bytes,
             stopwatch=clock.stopwatch,
             is_https=issuer.startswith("https:"),
@@ -147,6 +151,7 @@ class Service:
                 refresh_reuse_grace_seconds=settings.tokens.refresh_reuse_grace_seconds,
             ),
             metrics=metrics,
+            audit=self.audit,
             now=clock.unix_now,
         )
         introspection = IntrospectionEndpoint(
@@ -161,6 +166,7 @@ class Service:
             admission=admission,
             store=self.store,
             signed_tokens=self._signed_tokens,
+            audit=self.audit,
             now=clock.unix_now,
         )
         oauth_path, openid_path = metadata.well_known_paths(issuer)
@@ -212,7 +218,7 @@ class Service:
             issuer=issuer,
             now=clock.unix_now,
         )
-        return self._outer(admin_application(authorization, self._read_stats))  # type: ignore[arg-type]
+        return self._outer(admin_application(authorization, self._read_stats, self.audit))  # type: ignore[arg-type]
 
     def _health_routes(self) -> tuple[Route, ...]:
         return (

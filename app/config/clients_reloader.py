@@ -38,6 +38,7 @@ class ClientsReloader:
         *,
         unix_now: Callable[[], float],
         on_failure: Callable[[], None],
+        on_change: Callable[[str], None] = lambda _change: None,
         interval_seconds: float = 1.0,
         logger: logging.Logger | None = None,
     ) -> None:
@@ -45,6 +46,7 @@ class ClientsReloader:
         self._registry = registry
         self._unix_now = unix_now
         self._on_failure = on_failure
+        self._on_change = on_change
         self._logger = logger if logger is not None else logging.getLogger(__name__)
         # Before the first load, so that no change falls between the two.
         self._watcher = Watcher(lambda: self._source.files, self.reload, interval_seconds, logger=self._logger)
@@ -90,12 +92,12 @@ class ClientsReloader:
         changes = self._registry.replace(loaded.clients)
         self._warn(loaded.warnings)
         if changes:
-            self._logger.info(
-                "clients reloaded: added %s, changed %s, removed %s",
-                _listed(changes.added),
-                _listed(changes.changed),
-                _listed(changes.removed),
+            change = (
+                f"clients reloaded: added {_listed(changes.added)}, changed {_listed(changes.changed)}, "
+                f"removed {_listed(changes.removed)}"
             )
+            self._logger.info("%s", change)
+            self._on_change(change)
         return changes
 
     def _warn(self, warnings: tuple[str, ...]) -> None:

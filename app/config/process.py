@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from app.config.values import setting
+from app.config.values import parse_path, setting
 
 
 class FastPath(StrEnum):
@@ -24,6 +24,12 @@ def parse_fast_path(text: str) -> FastPath:
         return FastPath(text)
     except ValueError:
         raise ValueError("is not one of the values") from None
+
+
+def parse_audit_log(text: str) -> str:
+    if text not in ("stdout", "stderr", "off") and not text.startswith("/"):
+        raise ValueError("is neither stdout, stderr, off nor an absolute path")
+    return parse_path(text).as_posix()
 
 
 class LogLevel(StrEnum):
@@ -66,6 +72,14 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
             le=86400,
         ),
     ] = 45
+    audit_log: Annotated[
+        str,
+        setting(
+            "Where audit events are written, one JSON object a line (`docs/operations/audit.md`).",
+            allowed="stdout, stderr, off, or the absolute path of a file",
+            parse=parse_audit_log,
+        ),
+    ] = "stdout"
     log_level: Annotated[LogLevel, setting("The least severe messages that are logged.")] = LogLevel.INFO
     log_format: Annotated[
         LogFormat | None,

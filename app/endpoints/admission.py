@@ -25,7 +25,7 @@ class Admission:
 
         ``now`` is Unix seconds. Raises ProtocolError or StoreUnavailable.
         """
-        client, assertion = await self._authenticator.authenticate(request.authorization, parameters, now)
+        client, assertion = await self._authenticator.authenticate(request, parameters, now)
         self._limits.admit(client)
         if assertion is not None:
             await self._authenticator.use_up(assertion)

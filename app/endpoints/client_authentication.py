@@ -14,6 +14,7 @@ import hmac
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
+from app.endpoints.exchange import Request
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
 from app.protocol.client_assertion import VerifiedAssertion, peek_subject, verify_assertion
 from app.protocol.client_auth import (
@@ -82,18 +83,19 @@ class ClientAuthenticator:
         self._monotonic = monotonic
 
     async def authenticate(
-        self, authorization: bytes | None, parameters: Parameters, now: float
+        self, request: Request, parameters: Parameters, now: float
     ) -> tuple[Client, VerifiedAssertion | None]:
         """The authenticated client, and the assertion that :meth:`use_up` must still accept; None for other methods.
 
-        ``now`` is Unix seconds. Raises ProtocolError (``invalid_client``, ``invalid_request``).
+        ``now`` is Unix seconds. A client that exists is noted in the request, authenticated or not. Raises
+        ProtocolError (``invalid_client``, ``invalid_request``).
         """
-        credentials = read_credentials(authorization, parameters)
+        credentials = read_credentials(request.authorization, parameters)
         if isinstance(credentials, SecretCredentials):
-            return await self._by_secret(credentials, now), None
+            return await self._by_secret(request, credentials, now), None
         if isinstance(credentials, AssertionCredentials):
-            return self._by_assertion(credentials, now)
-        return self._by_id(credentials), None
+            return self._by_assertion(request, credentials, now)
+        return self._by_id(request, credentials), None
 
     async def use_up(self, assertion: VerifiedAssertion) -> None:
         """Take a verified assertion as used. Raises ProtocolError (``invalid_client``) if it is, or StoreError."""
@@ -102,12 +104,13 @@ class ClientAuthenticator:
         if not await self._store.remember_once(hashlib.sha256(name.encode()).digest(), assertion.expires_at):
             raise invalid_client("assertion_replayed")
 
-    async def _by_secret(self, credentials: SecretCredentials, now: float) -> Client:
+    async def _by_secret(self, request: Request, credentials: SecretCredentials, now: float) -> Client:
         client = self._find_client(credentials.client_id)
         secrets = client.live_secrets(now) if client is not None else ()
         matches = matches_generated_secret(credentials.secret, secrets)
         if client is None:
             raise invalid_client("unknown_client")
+        request.client_id = client.id
         if not matches:
             matches = await self._matches_chosen_secret(credentials.secret, secrets)
         if not matches:
@@ -127,23 +130,27 @@ class ClientAuthenticator:
                 return True
         return False
 
-    def _by_assertion(self, credentials: AssertionCredentials, now: float) -> tuple[Client, VerifiedAssertion]:
+    def _by_assertion(
+        self, request: Request, credentials: AssertionCredentials, now: float
+    ) -> tuple[Client, VerifiedAssertion]:
         subject = peek_subject(credentials.assertion)
         if subject is None or (credentials.client_id is not None and credentials.client_id != subject):
             raise invalid_client("assertion_subject")
         client = self._find_client(subject)
         if client is None:
             raise invalid_client("unknown_client")
+        request.client_id = client.id
         _require_method(client, credentials.method)
         verified = verify_assertion(
             credentials.assertion, client_id=client.id, jwks=client.jwks, audiences=self._audiences, now=now
         )
         return client, verified
 
-    def _by_id(self, credentials: PublicCredentials) -> Client:
+    def _by_id(self, request: Request, credentials: PublicCredentials) -> Client:
         client = self._find_client(credentials.client_id)
         if client is None:
             raise invalid_client("unknown_client")
+        request.client_id = client.id
         _require_method(client, credentials.method)
         return client
 

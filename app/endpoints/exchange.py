@@ -21,6 +21,8 @@ class Request(msgspec.Struct, gc=False):
     origin: bytes | None = None
     request_id: str = ""
     """Always set by the edge before an endpoint sees the request."""
+    client_id: str | None = None
+    """The client that the request names, once it is known that there is one of that name: for the audit."""
     operation: str | None = None
     """What the request counts as; the token endpoint changes it once it knows the grant."""
 

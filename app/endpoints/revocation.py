@@ -9,6 +9,7 @@ from app.endpoints.parameters import read_parameters
 from app.endpoints.signed_tokens import SignedTokens
 from app.model.clients import Client
 from app.model.tokens import TokenKind, TokenRef
+from app.observability.audit import Audit
 from app.protocol.errors import invalid_grant
 from app.protocol.opaque_token import jti_ref, token_kind, token_ref
 from app.storage.interface import StoreUnavailable, TokenStore
@@ -23,11 +24,13 @@ class RevocationEndpoint:
         admission: Admission,
         store: TokenStore,
         signed_tokens: SignedTokens,
+        audit: Audit,
         now: Callable[[], float],
     ) -> None:
         self._admission = admission
         self._store = store
         self._signed_tokens = signed_tokens
+        self._audit = audit
         self._now = now
 
     async def handle(self, request: Request) -> Response:
@@ -42,42 +45,49 @@ class RevocationEndpoint:
         # token_type_hint is not needed: the kind is known from the token.
         token = parameters.require("token")
         kind = token_kind(token)
+        revoked = False
         if kind is TokenKind.ACCESS:
-            await self._revoke_access_token(token_ref(token), client)
+            revoked = await self._revoke_access_token(token_ref(token), client)
         elif kind is TokenKind.REFRESH:
-            await self._revoke_family_of(token_ref(token), client)
+            revoked = await self._revoke_family_of(token_ref(token), client)
         elif kind is None:
-            await self._revoke_jwt(token, client, now)
+            revoked = await self._revoke_jwt(token, client, now)
+        if revoked:
+            self._audit.token_revoked(request, token)
         return empty_answer()
 
-    async def _revoke_access_token(self, ref: TokenRef, client: Client) -> None:
+    async def _revoke_access_token(self, ref: TokenRef, client: Client) -> bool:
+        """Whether there is anything that this ended, or will."""
         try:
             record = await self._store.find_access_token(ref)
         except StoreUnavailable:
             if not await self._store.defer_revocation(TokenKind.ACCESS, ref, client.id):
                 raise
-            return
+            return True
         if record is not None:
             _require_owner(record.client_id, client)
             await self._store.revoke_access_token(ref)
+        return record is not None
 
-    async def _revoke_family_of(self, ref: TokenRef, client: Client) -> None:
+    async def _revoke_family_of(self, ref: TokenRef, client: Client) -> bool:
         """A refresh token takes its access tokens with it (RFC 7009 section 2.1), and so does a used one."""
         try:
             record = await self._store.find_refresh_token(ref)
         except StoreUnavailable:
             if not await self._store.defer_revocation(TokenKind.REFRESH, ref, client.id):
                 raise
-            return
+            return True
         if record is not None:
             _require_owner(record.client_id, client)
             await self._store.revoke_family(record.family, record.family_expires_at)
+        return record is not None
 
-    async def _revoke_jwt(self, token: str, client: Client, now: float) -> None:
+    async def _revoke_jwt(self, token: str, client: Client, now: float) -> bool:
         claims = self._signed_tokens.verify_access_token(token, now)
         if claims is not None:
             _require_owner(claims.client_id, client)
             await self._store.revoke_jwt(jti_ref(claims.jti), claims.exp)
+        return claims is not None
 
 
 def _require_owner(owner: str, client: Client) -> None:

@@ -7,10 +7,11 @@ from app.endpoints.answers import json_answer
 from app.endpoints.exchange import Request, Response
 from app.endpoints.minting import Mint, Minted
 from app.endpoints.parameters import read_parameters
-from app.grants.decision import Decision, Grant, Issue, Loaded, ReuseDetected, TokenPolicy
+from app.grants.decision import Grant, Issue, Loaded, ReuseDetected, TokenPolicy
 from app.grants.refresh_token import RefreshToken
 from app.model.clients import AccessTokenFormat, Client
 from app.model.tokens import TokenKind
+from app.observability.audit import Audit
 from app.observability.metrics import Metrics
 from app.protocol.errors import ErrorCode, ProtocolError, invalid_grant, temporarily_unavailable
 from app.protocol.opaque_token import token_kind, token_ref
@@ -34,6 +35,7 @@ class TokenEndpoint:
         mint: Mint,
         policy: TokenPolicy,
         metrics: Metrics,
+        audit: Audit,
         now: Callable[[], float],
     ) -> None:
         self._grants = {grant.grant_type: grant for grant in grants}
@@ -42,6 +44,7 @@ class TokenEndpoint:
         self._mint = mint
         self._policy = policy
         self._metrics = metrics
+        self._audit = audit
         self._now = now
 
     async def handle(self, request: Request) -> Response:
@@ -61,20 +64,34 @@ class TokenEndpoint:
         if not grant.permitted(client):
             raise ProtocolError(ErrorCode.UNAUTHORIZED_CLIENT, "this client may not use this grant type")
         # 4. Load, decide, commit; a token leaves only after its commit succeeded.
-        minted = await self._issue(grant, token_request, client, now)
+        decision, minted = await self._issue(request, grant, token_request, client, now)
         self._metrics.token_issued(token_request.grant_type, client.access_token_format is AccessTokenFormat.JWT)
+        if self._audit.enabled:
+            self._audit.token_issued(
+                request,
+                grant_type=token_request.grant_type,
+                token_format=client.access_token_format.value,
+                token=minted.response.access_token,
+                refresh_token=minted.response.refresh_token,
+                subject=decision.subject,
+                scope=decision.scope,
+            )
         return json_answer(encode_token_response(minted.response))
 
-    async def _issue(self, grant: Grant, request: TokenRequest, client: Client, now: float) -> Minted:
+    async def _issue(
+        self, asked: Request, grant: Grant, request: TokenRequest, client: Client, now: float
+    ) -> tuple[Issue, Minted]:
         presented = grant.refresh_token_of(request)
         for _ in range(_MAX_RACES):  # a lost race is decided again, on what the winner wrote
             loaded = Loaded() if presented is None else await self._load(presented)
             decision = grant.decide(request, client, loaded, int(now), self._policy)
             if isinstance(decision, ReuseDetected):
+                assert presented is not None  # noqa: S101 - narrows the type: nothing else can be reused
+                self._audit.refresh_token_reused(asked, presented, family_revoked=decision.revoke)
                 raise await self._refuse_reuse(decision)
             minted = await self._mint.mint(decision, client, now)
             if await self._commit(decision, minted):
-                return minted
+                return decision, minted
         raise temporarily_unavailable("lost_every_race")
 
     async def _load(self, presented: str) -> Loaded:
@@ -83,9 +100,8 @@ class TokenEndpoint:
         ref = token_ref(presented)
         return Loaded(refresh_ref=ref, refresh_record=await self._store.find_refresh_token(ref))
 
-    async def _commit(self, decision: Decision, minted: Minted) -> bool:
+    async def _commit(self, decision: Issue, minted: Minted) -> bool:
         """Write what was decided; False if a concurrent use of the same refresh token was first."""
-        assert isinstance(decision, Issue)  # noqa: S101 - narrows the type; the other decision was answered already
         if decision.used is None:
             await self._store.save(minted.issuance)
             return True

@@ -117,6 +117,9 @@ class Metrics:
         )
         self._reload_failures = {source: reloads.labels(source) for source in ("clients", "keys")}
 
+        self.audit_events_dropped = Counter(
+            "audit_events_dropped", "Audit events that could not be written, or found no room to wait.", registry=r
+        )
         self.event_loop_lag = Histogram(
             "event_loop_lag_seconds",
             "How late a timer fires: the waiting that a handler's own clock cannot see.",

@@ -6,7 +6,7 @@
 2. the method;
 3. the endpoint;
 4. refusals and failures become responses, here and nowhere else;
-5. metrics, one log line for what went wrong, CORS, ``Connection: close`` while draining.
+5. metrics, one log line and one audit event for what went wrong, CORS, ``Connection: close`` while draining.
 """
 
 import logging
@@ -17,6 +17,7 @@ from app.endpoints.answers import EMPTY_NO_STORE, STRICT_TRANSPORT_SECURITY, err
 from app.endpoints.exchange import Headers, Request, Response
 from app.endpoints.introspection import is_active
 from app.endpoints.stepping import start
+from app.observability.audit import Audit
 from app.observability.metrics import Metrics
 from app.protocol.errors import ErrorCode, ProtocolError, temporarily_unavailable
 from app.randomness import RandomBytes
@@ -37,6 +38,7 @@ class Edge:
         self,
         *,
         metrics: Metrics,
+        audit: Audit,
         random_bytes: RandomBytes,
         stopwatch: Callable[[], float],
         is_https: bool = False,
@@ -44,6 +46,7 @@ class Edge:
         is_draining: Callable[[], bool] = lambda: False,
     ) -> None:
         self._metrics = metrics
+        self._audit = audit
         self._random_bytes = random_bytes
         self._stopwatch = stopwatch
         self.transport_headers: Headers = (STRICT_TRANSPORT_SECURITY,) if is_https else ()
@@ -104,6 +107,8 @@ class Edge:
             outcome = "error" if refusal.status >= 500 else "refused"
             self._metrics.operation(request.operation, outcome, self._stopwatch() - started)
             self._metrics.operation_failed(request.operation, refusal.reason)
+            if refusal.status < 500:
+                self._tell_of(request, refusal)
         if logger.isEnabledFor(level):
             logger.log(
                 level,
@@ -115,6 +120,17 @@ class Edge:
                 exc_info=failure if level == logging.ERROR else None,
             )
         return error_answer(refusal)
+
+    def _tell_of(self, request: Request, refusal: ProtocolError) -> None:
+        """The audit of a refusal. Those of a limit and of a reuse are told where more is known of them."""
+        if refusal.error is ErrorCode.INVALID_CLIENT:
+            self._audit.authentication_failed(request, refusal.reason)
+        elif (
+            request.operation != "introspect"
+            and refusal.error is not ErrorCode.SLOW_DOWN
+            and not refusal.reason.startswith("refresh_token_reused")
+        ):
+            self._audit.request_refused(request, refusal.reason)
 
     def _other_method(self, route: Route, request: Request) -> Response:
         if request.method == "OPTIONS":

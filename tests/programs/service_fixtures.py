@@ -3,8 +3,8 @@
 Rules:
 - Tests share one service a mode. What they leave behind (tokens, counters) must not matter to others; who needs other
   settings or changes clients starts a service of their own.
-- Whatever a service was asked, its log never holds a secret, a token or an assertion, nor a traceback. That is
-  checked of every service when it is stopped.
+- Whatever a service was asked, neither its log nor its audit holds a secret, a token, an assertion or a traceback.
+  That is checked of every service when it is stopped.
 """
 
 import base64
@@ -67,6 +67,7 @@ def service_of_mode(
             calls.close()
             code = calls.process.stop()
             assert_nothing_secret(calls.process.logs)
+            assert_nothing_secret(calls.process.output)
             assert "Traceback" not in calls.process.logs, calls.process.logs
             assert code == 0
 
@@ -132,6 +133,7 @@ def _starting(fast_path: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         for process in started:
             process.kill()  # who wants to see how it ends has ended it
             assert_nothing_secret(process.logs)
+            assert_nothing_secret(process.output)
             assert "Traceback" not in process.logs, process.logs
 
 

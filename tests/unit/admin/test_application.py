@@ -11,6 +11,7 @@ from app.admin.stats import CacheStats, CounterStats, KeyStats, ProcessStats, St
 from app.endpoints.answers import SECURITY_HEADERS
 from app.endpoints.signed_tokens import SignedTokens
 from app.model.tokens import AccessTokenRecord, TokenKind, TokenRef
+from app.observability.audit import silent_audit
 from app.protocol.opaque_token import new_token
 from app.storage.interface import StoreUnavailable
 from app.storage.memory import MemoryStore
@@ -57,7 +58,7 @@ async def ask(
         issuer=ISSUER,
         now=clock,
     )
-    application: Any = admin_application(access, read_stats)
+    application: Any = admin_application(access, read_stats, silent_audit())
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://admin") as client:
         headers = {} if authorization is None else {"authorization": authorization}

@@ -29,6 +29,7 @@ from app.keys.ring import KeyRing
 from app.keys.threads import LowPriorityPool, signing_pool
 from app.keys.writer import entry_for
 from app.model.clients import AccessTokenFormat, Client, ClientAuthMethod, ClientSecret
+from app.observability.audit import silent_audit
 from app.observability.metrics import Metrics
 from app.protocol.client_auth import sha256_secret
 from app.protocol.form import FORM_CONTENT_TYPE
@@ -135,6 +136,7 @@ class Wired:
         self.clients = {client.id: client for client in clients}
         self.store = store or MemoryStore(10_000, self.clock)
         self.metrics = Metrics()
+        self.audit = silent_audit()
         self.ring = ring or key_ring()
         self.hashed: list[str] = []
         """The argon2id strings that were verified, in order."""
@@ -165,13 +167,14 @@ class Wired:
             ),
             policy=TokenPolicy(ISSUER, grace_seconds),
             metrics=self.metrics,
+            audit=self.audit,
             **shared,
         )
         self.introspection = IntrospectionEndpoint(
             find_client=self.clients.get, signed_tokens=signed_tokens, issuer=ISSUER, **shared
         )
-        self.revocation = RevocationEndpoint(signed_tokens=signed_tokens, **shared)
-        self.edge = Edge(metrics=self.metrics, random_bytes=random_bytes, stopwatch=stopwatch)
+        self.revocation = RevocationEndpoint(signed_tokens=signed_tokens, audit=self.audit, **shared)
+        self.edge = Edge(metrics=self.metrics, audit=self.audit, random_bytes=random_bytes, stopwatch=stopwatch)
         self.routes = route_table(
             Route(TOKEN_PATH, POST, self.token.handle, "issue"),
             Route(INTROSPECTION_PATH, POST, self.introspection.handle, "introspect"),

@@ -8,6 +8,7 @@ import pytest
 
 from app.clock import stopwatch
 from app.endpoints.exchange import Request, Response
+from app.observability.audit import silent_audit
 from app.observability.metrics import Metrics
 from app.protocol.form import BODY_LIMIT_BYTES
 from app.randomness import random_bytes
@@ -29,7 +30,11 @@ class Server:
         self.waits = False
         self.metrics = Metrics()
         self.edge = Edge(
-            metrics=self.metrics, random_bytes=random_bytes, stopwatch=stopwatch, is_draining=lambda: draining
+            metrics=self.metrics,
+            audit=silent_audit(),
+            random_bytes=random_bytes,
+            stopwatch=stopwatch,
+            is_draining=lambda: draining,
         )
         self.routes = route_table(
             Route("/oauth/token", POST, self._endpoint, "issue"), Route("/jwks.json", GET, self._endpoint)

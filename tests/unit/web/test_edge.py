@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from app.endpoints.answers import SECURITY_HEADERS, empty_answer, json_answer
 from app.endpoints.exchange import Request, Response
+from app.observability.audit import silent_audit
 from app.observability.metrics import Metrics
 from app.protocol.errors import invalid_client, invalid_grant, invalid_request, temporarily_unavailable
 from app.protocol.form import too_large
@@ -33,6 +34,7 @@ class Behind:
         seconds = itertools.count(step=0.0001)
         self.edge = Edge(
             metrics=self.metrics,
+            audit=silent_audit(),
             random_bytes=lambda count: b"\x07" * count,
             stopwatch=lambda: next(seconds),
             allowed_origins=origins,
@@ -373,7 +375,7 @@ async def test_strict_transport_security_is_for_https_issuers_alone(is_https: bo
     async def endpoint(_request: Request) -> Response:
         return empty_answer()
 
-    edge = Edge(metrics=Metrics(), random_bytes=bytes, stopwatch=lambda: 0.0, is_https=is_https)
+    edge = Edge(metrics=Metrics(), audit=silent_audit(), random_bytes=bytes, stopwatch=lambda: 0.0, is_https=is_https)
     answered = edge.answer(Route("/x", POST, endpoint), Request("POST"))
     assert isinstance(answered, Response)
     assert ((b"strict-transport-security", b"max-age=63072000") in answered.headers) is is_https

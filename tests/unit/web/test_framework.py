@@ -11,6 +11,7 @@ from litestar import Request as LitestarRequest
 from app.clock import stopwatch
 from app.endpoints.answers import json_answer
 from app.endpoints.exchange import Request, Response
+from app.observability.audit import silent_audit
 from app.observability.metrics import Metrics
 from app.protocol.errors import invalid_client
 from app.protocol.metadata import INTROSPECTION_PATH, JWKS_PATH, REVOCATION_PATH, TOKEN_PATH
@@ -51,7 +52,7 @@ PATHS = {
 
 @pytest.fixture(scope="module")
 def application() -> Litestar:
-    edge = Edge(metrics=Metrics(), random_bytes=random_bytes, stopwatch=stopwatch)
+    edge = Edge(metrics=Metrics(), audit=silent_audit(), random_bytes=random_bytes, stopwatch=stopwatch)
     routes = [Route(path, methods, echo) for path, methods in PATHS.items()]
     return framework(edge, route_table(*routes, Route("/broken", GET, broken)), "1.2.3", "https://issuer.example")
 

@@ -1,0 +1,102 @@
+"""Audit events of a running service: every act is told once, with its circumstances, and nothing secret."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.programs.service_calls import ServiceCalls
+from tests.programs.service_clients import AUDITOR, BASIC, CANARY, REFRESHER, write_clients
+from tests.programs.service_fixtures import StartService, assert_nothing_secret
+from tests.programs.service_process import ServiceProcess, wait_until
+
+CallsOf = Callable[[ServiceProcess], ServiceCalls]
+Event = dict[str, Any]
+
+
+@pytest.fixture
+def audited(start_service: StartService, calls_of: CallsOf, tmp_path: Path) -> ServiceCalls:
+    """A service whose audit goes to ``audit.jsonl`` of the test's folder."""
+    return calls_of(
+        start_service(AUDIT_LOG=str(tmp_path / "audit.jsonl"), CLIENTS_FILE=str(write_clients(tmp_path / "c")))
+    )
+
+
+def events(path: Path) -> list[Event]:
+    """What was told so far, but for the keys that are made at the start."""
+    told = [json.loads(line) for line in (path / "audit.jsonl").read_text().splitlines()]
+    return [event for event in told if event["event"] != "key.rotated"]
+
+
+def hash_of(token: str) -> str:
+    return "sha256:" + hashlib.sha256(token.encode()).hexdigest()
+
+
+def test_every_flow_is_told_and_what_waits_is_written_at_the_end(audited: ServiceCalls, tmp_path: Path) -> None:
+    first = audited.token(REFRESHER)
+    second = audited.refresh(REFRESHER, first["refresh_token"]).json()
+    assert audited.introspect(AUDITOR, second["access_token"])["active"]
+    assert audited.refresh(REFRESHER, first["refresh_token"]).status_code == 400
+    opaque = audited.access_token(BASIC)
+    audited.revoke(BASIC, opaque)
+    audited.revoke(BASIC, opaque)
+    audited.http.post("/oauth/introspect", auth=(BASIC.id, CANARY), data={"token": opaque})
+    audited.http.post("/oauth/token", auth=(CANARY, "x"), data={"grant_type": "client_credentials"})
+    audited.request_token(BASIC, scope="more")
+    httpx.get(f"{audited.process.admin_url}/admin/stats", headers={"authorization": f"Bearer {CANARY}"})
+    assert audited.process.stop() == 0  # at once: what waits must not be lost
+
+    told = events(tmp_path)
+    names = [(event["event"], event["outcome"], event.get("client_id"), event.get("reason")) for event in told]
+    assert names == [
+        ("token.issued", "success", REFRESHER.id, None),
+        ("token.issued", "success", REFRESHER.id, None),
+        ("refresh_token.reused", "refused", REFRESHER.id, "refresh_token_reused"),
+        ("token.issued", "success", BASIC.id, None),
+        ("token.revoked", "success", BASIC.id, None),
+        ("client.refused", "refused", BASIC.id, "wrong_secret"),
+        ("client.refused", "refused", None, "unknown_client"),
+        ("token.refused", "refused", BASIC.id, "scope_not_allowed"),
+        ("admin.refused", "refused", None, "invalid_token"),
+    ]
+    assert told[0]["token_hash"] == hash_of(first["access_token"])
+    assert told[1]["refresh_token_hash"] == hash_of(second["refresh_token"])
+    assert told[2]["token_hash"] == hash_of(first["refresh_token"])
+    assert told[4]["token_hash"] == hash_of(opaque)
+    assert told[4]["operation"] == "revoke"
+    assert {event["address"] for event in told} == {"127.0.0.1"}
+    assert_nothing_secret((tmp_path / "audit.jsonl").read_text())
+
+
+def test_an_event_has_the_id_of_its_request(audited: ServiceCalls, tmp_path: Path) -> None:
+    form = {"grant_type": "client_credentials"}
+    audited.http.post("/oauth/token", auth=BASIC.basic, data=form, headers={"x-request-id": "made-by-the-caller/1"})
+    wait_until(lambda: len(events(tmp_path)) == 1, "the event")  # it is written without waiting for the end
+    assert events(tmp_path)[0]["request_id"] == "made-by-the-caller/1"
+
+
+def test_changed_clients_are_told(audited: ServiceCalls, tmp_path: Path) -> None:
+    write_clients(tmp_path / "c", (BASIC,))
+    wait_until(lambda: bool(events(tmp_path)), "the reload")
+    (event,) = events(tmp_path)
+    assert (event["event"], event["actor"]) == ("admin.changed", "service")
+    assert AUDITOR.id in event["change"]
+
+
+def test_standard_output_is_where_it_goes_unless_told_otherwise(
+    start_service_once: StartService, calls_of: CallsOf
+) -> None:
+    process = start_service_once()
+    calls_of(process).access_token(BASIC)
+    assert process.stop() == 0
+    assert "token.issued" in [json.loads(line)["event"] for line in process.output.splitlines()]
+
+
+def test_a_file_that_cannot_be_written_stops_the_start(start_service_once: StartService, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match=r"AUDIT_LOG=.*No such file") as failed:
+        start_service_once(AUDIT_LOG=str(tmp_path / "missing" / "audit"))
+    assert getattr(failed.value, "code", None) == 2

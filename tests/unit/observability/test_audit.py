@@ -1,0 +1,230 @@
+"""Audit events: their schema, what they never hold, and a writer that never makes anybody wait."""
+
+import hashlib
+import json
+import os
+import re
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.endpoints.exchange import Request
+from app.observability.audit import Audit, AuditEvent, Outcome, open_audit, silent_audit
+from app.observability.audit_writer import AuditWriter, Destination
+
+PAGE = Path(__file__).parents[3] / "docs" / "operations" / "audit.md"
+NOW = 1_700_000_000.25
+TOKEN, REFRESH = "asa_1" + "t" * 55, "asr_1" + "r" * 55
+EVENT = AuditEvent(datetime.fromtimestamp(NOW, UTC), "token.issued", Outcome.SUCCESS)
+REQUEST = Request("POST", peer="203.0.113.7", request_id="r-1", client_id="billing", operation="issue")
+
+
+class Lines:
+    """A destination in memory that can be held."""
+
+    def __init__(self) -> None:
+        self.taken = b""
+        self.open = threading.Event()
+        self.open.set()
+        self.asked = threading.Event()
+
+    def write(self, lines: bytes) -> None:
+        self.asked.set()
+        assert self.open.wait(10)
+        self.taken += lines
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.taken.splitlines()]
+
+
+def writer_to(lines: Lines, dropped: list[int], **bounds: int) -> AuditWriter:
+    return AuditWriter(lines, on_dropped=dropped.append, **bounds)  # type: ignore[arg-type]
+
+
+def issue(audit: Audit, **members: Any) -> None:
+    given: dict[str, Any] = {
+        "grant_type": "refresh_token",
+        "token_format": "opaque",
+        "token": TOKEN,
+        "refresh_token": REFRESH,
+        "subject": "user-1",
+        "scope": "read",
+    }
+    audit.token_issued(REQUEST, **(given | members))
+
+
+def every_act(audit: Audit) -> None:
+    issue(audit)
+    audit.token_revoked(REQUEST, TOKEN)
+    audit.refresh_token_reused(REQUEST, REFRESH, family_revoked=True)
+    audit.request_refused(REQUEST, "invalid_scope")
+    audit.authentication_failed(REQUEST, "wrong_secret")
+    audit.limit_hit(REQUEST, "client", suppressed=3)
+    audit.key_rotated(actor="service", kid="k-1", algorithm="ES256")
+    audit.key_revoked(actor="command", kid="k-1", algorithm="ES256", reason="leaked")
+    audit.admin_changed("clients reloaded", actor="service", request=REQUEST)
+    audit.admin_refused(request_id="r-2", address="203.0.113.8", reason="forbidden")
+
+
+def told(act: Any) -> list[dict[str, Any]]:
+    """The events of what ``act`` does with an audit."""
+    lines = Lines()
+    audit = Audit(writer_to(lines, []), lambda: NOW)
+    act(audit)
+    audit.close()
+    return lines.events
+
+
+def documented(heading: str) -> dict[str, str]:
+    """The first two columns of the table under a heading of the page."""
+    section = PAGE.read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    return {row[0].strip("| `"): row[1].strip() for row in rows}
+
+
+def test_an_issued_token_is_told_by_its_hash_and_its_circumstances() -> None:
+    assert told(issue) == [
+        {
+            "timestamp": "2023-11-14T22:13:20.250000Z",
+            "event": "token.issued",
+            "outcome": "success",
+            "request_id": "r-1",
+            "client_id": "billing",
+            "address": "203.0.113.7",
+            "operation": "issue",
+            "grant_type": "refresh_token",
+            "token_format": "opaque",
+            "token_hash": "sha256:" + hashlib.sha256(TOKEN.encode()).hexdigest(),
+            "refresh_token_hash": "sha256:" + hashlib.sha256(REFRESH.encode()).hexdigest(),
+            "subject": "user-1",
+            "scope": "read",
+        }
+    ]
+
+
+def test_every_act_is_told_in_order_and_none_holds_a_token() -> None:
+    events = told(every_act)
+    assert [event["event"] for event in events] == [
+        "token.issued",
+        "token.revoked",
+        "refresh_token.reused",
+        "token.refused",
+        "client.refused",
+        "limit.hit",
+        "key.rotated",
+        "key.revoked",
+        "admin.changed",
+        "admin.refused",
+    ]
+    assert TOKEN not in json.dumps(events)
+    assert REFRESH not in json.dumps(events)
+
+
+def test_the_page_describes_every_event_and_every_member() -> None:
+    kinds: dict[str, set[str]] = {}
+    for event in told(every_act):
+        kinds.setdefault(event["event"], set()).add(event["outcome"])
+    outcomes = {name: set(re.findall(r"`(\w+)`", text)) for name, text in documented("Events").items()}
+    assert set(outcomes) == set(kinds)
+    for name, found in kinds.items():
+        assert found <= outcomes[name]
+    assert {outcome for several in outcomes.values() for outcome in several} == {*Outcome}
+    assert list(documented("Members")) == list(AuditEvent.__struct_fields__)
+
+
+def test_the_members_of_every_event_have_the_documented_types() -> None:
+    types = {"string": str, "number": int}
+    schema = {name: types[kind] for name, kind in documented("Members").items()}
+    for event in told(every_act):
+        for name, value in event.items():
+            assert isinstance(value, schema[name]), (name, value)
+
+
+def test_a_destination_that_blocks_makes_nobody_wait_and_what_finds_no_room_is_counted() -> None:
+    lines, dropped = Lines(), list[int]()
+    lines.open.clear()
+    audit = Audit(writer_to(lines, dropped, max_waiting=10), lambda: NOW)
+    issue(audit)
+    assert lines.asked.wait(10)  # the thread holds one event, and does not come back
+    for _ in range(25):
+        issue(audit)
+    assert sum(dropped) == 15
+    lines.open.set()
+    audit.close()
+    assert len(lines.events) == 11
+
+
+def test_closing_waits_for_a_bounded_time_and_counts_what_is_lost() -> None:
+    lines, dropped = Lines(), list[int]()
+    lines.open.clear()
+    writer = writer_to(lines, dropped)
+    for _ in range(3):
+        writer.put(EVENT)
+    assert lines.asked.wait(10)
+    writer.put(EVENT)
+    writer.close(0.05)
+    assert sum(dropped) == 1
+    lines.open.set()
+
+
+def test_every_event_of_several_threads_is_written_once() -> None:
+    lines, dropped = Lines(), list[int]()
+    audit = Audit(writer_to(lines, dropped), lambda: NOW)
+
+    def rotate(thread: int) -> None:
+        for number in range(500):
+            audit.key_rotated(actor="service", kid=f"{thread}-{number}")
+
+    threads = [threading.Thread(target=rotate, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    audit.close()
+    assert dropped == []
+    assert sorted(event["kid"] for event in lines.events) == sorted(f"{t}-{n}" for t in range(4) for n in range(500))
+
+
+def test_a_file_that_was_renamed_is_followed_by_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    to = Destination(path=path)
+    to.write(b"one\n")
+    path.rename(tmp_path / "audit.jsonl.1")
+    to.write(b"two\n")
+    to.close()
+    assert (tmp_path / "audit.jsonl.1").read_bytes() == b"one\n"
+    assert path.read_bytes() == b"two\n"
+    assert path.stat().st_mode & 0o007 == 0
+
+
+def test_a_destination_that_fails_costs_its_events_and_they_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    reader, writing = os.pipe()
+    os.close(reader)
+    dropped: list[int] = []
+    audit = Audit(AuditWriter(Destination(writing), on_dropped=dropped.append), lambda: NOW)
+    issue(audit)
+    audit.close()
+    os.close(writing)
+    assert sum(dropped) == 1
+    assert "audit events cannot be written" in caplog.text
+
+
+def test_a_file_that_cannot_be_opened_is_an_error_at_once(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        open_audit(str(tmp_path / "missing" / "audit"), now=lambda: NOW, on_dropped=lambda _count: None)
+
+
+def test_off_tells_nothing_and_costs_no_thread() -> None:
+    before = threading.active_count()
+    for audit in (silent_audit(), open_audit("off", now=lambda: NOW, on_dropped=lambda _count: None)):
+        assert not audit.enabled
+        every_act(audit)
+        audit.close()
+    assert threading.active_count() == before
