@@ -12,9 +12,10 @@ import click
 import msgspec
 
 from app import clock
-from app.cli.configuration import load_or_stop
+from app.cli.configuration import UnusableConfiguration, load_or_stop
 from app.composition.backends import read_kek, redis_address
 from app.config.checks import rotation_policy
+from app.config.problems import ConfigurationError
 from app.config.settings import Settings
 from app.keys.errors import KeysError, KeyUsageError, SealError, SourceDenied, SourceError
 from app.keys.policy import RotationPolicy
@@ -86,6 +87,8 @@ def open_access(uri: str | None) -> Access:
     try:
         source = source_from_uri(uri or settings.keys.keys_source, redis=redis_address(settings.store))
         kek = None if settings.keys.keys_kek_file is None else read_kek(settings.keys.keys_kek_file)
+    except ConfigurationError as error:
+        raise UnusableConfiguration(error) from None
     except KeyUsageError as error:
         raise Stopped(str(error), CONFIGURATION) from None
     except (OSError, ValueError) as error:

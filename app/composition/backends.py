@@ -15,7 +15,7 @@ from app.config.store import StoreFallback, StoreSettings
 from app.keys.errors import KeyUsageError
 from app.keys.keeper import KeyKeeper
 from app.keys.sealing import KeyEncryption, parse_keks
-from app.keys.sources.redis_address import RedisAddress
+from app.keys.sources.redis_address import RedisAddress, Topology
 from app.keys.sources.uri import source_from_uri
 from app.model.clients import AccessTokenFormat
 from app.observability.audit import Audit, Outcome, open_audit
@@ -25,7 +25,7 @@ from app.storage.fallback import FallbackStore
 from app.storage.interface import StoreUnavailable, TokenStore
 from app.storage.memory import MemoryStore
 from app.storage.redis.opening import redis_store
-from app.storage.redis.options import Credentials, TlsFiles, parse_redis_url
+from app.storage.redis.options import Credentials, CredentialsReader, RedisOptions, TlsFiles, parse_redis_url
 from app.storage.redis.store import RedisStore
 
 logger = logging.getLogger("app.service")
@@ -84,17 +84,34 @@ def read_kek(path: Path) -> KeyEncryption:
 
 
 def redis_address(store: StoreSettings) -> RedisAddress | None:
-    """How the ``redis:`` key source reaches Redis; None without ``REDIS_URL``."""
+    """How the ``redis:`` key source reaches Redis; None without ``REDIS_URL``. Raises ConfigurationError."""
     if store.redis_url is None:
         return None
-    read = credentials_reader(store)
+    try:
+        options = parse_redis_url(store.redis_url.reveal())
+    except ValueError as error:
+        raise ConfigurationError([Problem("REDIS_URL", str(error))]) from None
+    files = TlsFiles(store.redis_ca_file, store.redis_cert_file, store.redis_key_file)
+    return address_of(options, store.redis_key_prefix, credentials_reader(store), files)
+
+
+def address_of(
+    options: RedisOptions, key_prefix: str, read: CredentialsReader | None = None, files: TlsFiles | None = None
+) -> RedisAddress:
+    """An address of the key source from the one of the store; ``read`` stands before credentials in the URL."""
+    read = read or (lambda: options.url_credentials)
+    files = files or TlsFiles()
     return RedisAddress(
-        url=store.redis_url.reveal(),
-        key_prefix=store.redis_key_prefix,
-        credentials=None if read is None else lambda: (read().username, read().password),
-        ca_file=store.redis_ca_file,
-        cert_file=store.redis_cert_file,
-        key_file=store.redis_key_file,
+        hosts=options.addresses,
+        key_prefix=key_prefix,
+        topology=Topology[options.deployment.name],
+        master_name=options.master_name,
+        database=options.database,
+        tls=options.tls,
+        credentials=lambda: ((found := read()).username, found.password),
+        ca_file=files.ca,
+        cert_file=files.certificate,
+        key_file=files.key,
     )
 
 

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from app.composition.backends import address_of
 from app.keys.memory import MemorySource
 from app.keys.sources.file import FileSource
 from app.keys.sources.interface import KeySource
 from app.keys.sources.redis import RedisSource
-from app.keys.sources.redis_address import RedisAddress
 from app.keys.sources.secret import SecretSource
-from tests.conftest import StartRedis
+from app.storage.redis.options import parse_redis_url
+from tests.conftest import RequireProgram, StartRedis
 from tests.keys.api_server import ApiServer
+from tests.programs.redis_process import RedisProcess
+from tests.redis.cluster_processes import ClusterProcesses
+from tests.redis.sentinels import Sentinels
 
 
 class Place:
@@ -69,7 +73,35 @@ def kubeconfig(api_server: ApiServer, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(params=["memory", "file", "folder", "secret", "redis"])
+@pytest.fixture(scope="session")
+def start_redis(
+    tmp_path_factory: pytest.TempPathFactory, require_program: RequireProgram
+) -> Iterator[Callable[..., RedisProcess]]:
+    """Servers that live as long as the run: for deployments that take seconds to come up."""
+    started: list[RedisProcess] = []
+
+    def start(*arguments: str) -> RedisProcess:
+        started.append(RedisProcess(require_program("redis-server"), tmp_path_factory.mktemp("redis"), arguments))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture(scope="session")
+def sentinel_url(start_redis: Callable[..., RedisProcess], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with Sentinels(start_redis, tmp_path_factory.mktemp("sentinels"), replicas=1) as sentinels:
+        sentinels.wait_until_watching()
+        yield sentinels.url
+
+
+@pytest.fixture(scope="session")
+def cluster_url(start_redis: Callable[..., RedisProcess]) -> str:
+    return ClusterProcesses(start_redis).url
+
+
+@pytest.fixture(params=["memory", "file", "folder", "secret", "redis", "sentinel", "cluster"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     kind = request.param
     if kind == "memory":
@@ -99,11 +131,11 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
             kind, lambda: SecretSource("auth", "keyring", kubeconfig=config, poll_seconds=0.05), put_into_secret
         )
     else:
-        address = RedisAddress(url=request.getfixturevalue("redis_url"), key_prefix=f"test-{secrets.token_hex(6)}:")
+        address = address_of(parse_redis_url(request.getfixturevalue(f"{kind}_url")), f"test-{secrets.token_hex(6)}:")
 
         async def put_into_redis(body: bytes) -> None:
             source = RedisSource(address)
-            await source._client.set(source.key, body)
+            await (await source._clients.current()).set(source.key, body)
             await source.close()
 
         made = Place(kind, lambda: RedisSource(address, poll_seconds=0.05), put_into_redis)

@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import redis.asyncio as redis
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from app.clock import unix_now
+from app.composition.backends import address_of
 from app.keys import keeper as keeper_module
 from app.keys.document import decode
 from app.keys.errors import SourceDenied, SourceUnreachable
@@ -20,9 +22,11 @@ from app.keys.keeper import KeyKeeper
 from app.keys.policy import RotationPolicy
 from app.keys.sealing import KeyEncryption
 from app.keys.sources.redis import RedisSource
-from app.keys.sources.redis_address import RedisAddress
 from app.randomness import random_bytes
+from app.storage.redis.options import Credentials, parse_redis_url
 from tests.conftest import StartRedis
+from tests.redis.cluster_processes import ClusterProcesses
+from tests.redis.sentinels import Sentinels
 
 pytestmark = pytest.mark.anyio
 POLICY = RotationPolicy(algorithms=("ES256", "RS256"))
@@ -30,7 +34,7 @@ KEK = KeyEncryption((b"k" * 32,), random_bytes)
 
 
 def keeper(url: str, *, rotates: bool = True) -> KeyKeeper:
-    source = RedisSource(RedisAddress(url=url, key_prefix="auth-service"), poll_seconds=0.05)
+    source = RedisSource(address_of(parse_redis_url(url), "auth-service"), poll_seconds=0.05)
     return KeyKeeper(source, POLICY, kek=KEK, rotates=rotates, clock=unix_now, random_bytes=random_bytes)
 
 
@@ -116,7 +120,7 @@ async def test_at_start_an_unreachable_redis_is_waited_for(own_redis: StartRedis
 async def test_a_hanging_redis_is_unreachable(own_redis: StartRedis, monkeypatch: pytest.MonkeyPatch) -> None:
     process = own_redis()
     monkeypatch.setattr("app.keys.sources.redis.TIMEOUT_SECONDS", 0.2)
-    source = RedisSource(RedisAddress(url=process.url, key_prefix="p:"))
+    source = RedisSource(address_of(parse_redis_url(process.url), "p:"))
     process.pause()
     with pytest.raises(SourceUnreachable, match="no answer in time"):
         await source.read()
@@ -146,7 +150,7 @@ async def test_wrong_credentials_and_missing_permissions_are_told_without_them(o
 async def test_credentials_are_asked_for_at_every_connection(own_redis: StartRedis) -> None:
     process = own_redis("--requirepass", "first")
     current = ["first"]
-    address = RedisAddress(url=process.url, key_prefix="p:", credentials=lambda: (None, current[0]))
+    address = address_of(parse_redis_url(process.url), "p:", lambda: Credentials(None, current[0]))
     source = RedisSource(address)
     assert await source.read() is None
     admin = redis.Redis.from_url(process.url, password="first")
@@ -164,9 +168,54 @@ async def test_credentials_are_asked_for_at_every_connection(own_redis: StartRed
     await source.close()
 
 
+async def test_after_a_failover_the_new_master_is_read_and_written(own_redis: StartRedis, tmp_path: Path) -> None:
+    with Sentinels(own_redis, tmp_path) as sentinels:
+        sentinels.wait_until_watching()
+        source = RedisSource(address_of(parse_redis_url(sentinels.url), "p:"))
+        assert await source.write(b"before", None)
+        old = sentinels.master_port()
+        next(server for server in sentinels.servers if server.port == old).kill()
+        await until(lambda: sentinels.master_port() not in (old, None))
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    assert await source.write(b"after", await source.read())
+                    break
+                except SourceUnreachable:
+                    await asyncio.sleep(0.05)
+        stored = await source.read()
+        assert stored is not None
+        assert stored.body == b"after"
+        await source.close()
+
+
+async def test_sentinels_without_a_password_know_a_master_with_one(own_redis: StartRedis, tmp_path: Path) -> None:
+    with Sentinels(own_redis, tmp_path, replicas=0) as sentinels:
+        address = address_of(parse_redis_url(sentinels.url), "p:", lambda: Credentials(None, "right"))
+        async with redis.Redis(port=sentinels.servers[0].port) as admin:
+            await admin.config_set("requirepass", "right")
+        source = RedisSource(address)
+        assert await source.write(b"x", None)
+        await source.close()
+        unknown = msgspec.structs.replace(address, master_name="another")
+        with pytest.raises(SourceUnreachable, match="no sentinel knows the master"):
+            await RedisSource(unknown).read()
+
+
+async def test_a_cluster_that_is_gone_is_unreachable(own_redis: StartRedis) -> None:
+    cluster = ClusterProcesses(own_redis)
+    source = RedisSource(address_of(parse_redis_url(cluster.url), "p:"))
+    assert await source.write(b"x", None)
+    for server in cluster.servers:
+        server.kill()
+    with pytest.raises(SourceUnreachable):
+        await source.read()
+    await source.close()
+
+
 @asynccontextmanager
 async def source_with(url: str, username: str | None, password: str | None) -> AsyncIterator[RedisSource]:
-    source = RedisSource(RedisAddress(url=url, key_prefix="p:", credentials=lambda: (username, password)))
+    source = RedisSource(address_of(parse_redis_url(url), "p:", lambda: Credentials(username, password)))
     try:
         yield source
     finally:

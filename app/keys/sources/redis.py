@@ -10,18 +10,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-import redis.asyncio as redis
 from redis import exceptions
-from redis.credentials import CredentialProvider
 
 from app.keys.errors import SourceDenied, SourceUnreachable
 from app.keys.sources.interface import Stored
-from app.keys.sources.redis_address import Credentials, RedisAddress
+from app.keys.sources.redis_address import RedisAddress
+from app.keys.sources.redis_client import TIMEOUT_SECONDS, Client, MasterUnknown, RedisClients
 
 POLL_SECONDS = 2.0
-TIMEOUT_SECONDS = 3.0
-"""For connecting, and for each answer."""
-
 _COMPARE_AND_SET = """
 local held = redis.call('GET', KEYS[1])
 if (held or '') == ARGV[1] then
@@ -44,18 +40,18 @@ class RedisSource:
         self.key = f"{address.key_prefix}{{keyring}}document"
         self._poll_seconds = poll_seconds
         self.settle_seconds = 2 * poll_seconds
-        self._client = _client(address)
+        self._clients = RedisClients(address)
 
     def describe(self) -> str:
         return f"redis: ({self.key})"
 
     async def read(self) -> Stored | None:
-        body = await self._ask(self._client.get(self.key))
+        body = await self._ask(lambda client: client.get(self.key))
         return Stored(body, body) if body else None
 
     async def write(self, body: bytes, replaces: Stored | None) -> bool:
         before = replaces.body if replaces else b""
-        answer = await self._ask(self._client.eval(_COMPARE_AND_SET, 1, self.key, before, body))
+        answer = await self._ask(lambda client: client.eval(_COMPARE_AND_SET, 1, self.key, before, body))
         return bool(answer)
 
     async def watch(self, changed: Callable[[], None]) -> None:
@@ -64,60 +60,27 @@ class RedisSource:
             changed()
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._clients.close()
 
-    async def _ask(self, answer: object) -> Any:
+    async def _ask(self, question: Callable[[Client], object]) -> Any:
         try:
             async with asyncio.timeout(2 * TIMEOUT_SECONDS):
-                return await cast("Awaitable[Any]", answer)
+                return await cast("Awaitable[Any]", question(await self._clients.current()))
         except (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError) as error:
             raise SourceDenied(f"{self.describe()} refuses: {_word(error)}") from None
         except exceptions.ReadOnlyError:
             # A replica after a failover: the client finds the new primary on its next connection.
             raise SourceUnreachable(f"{self.describe()} is a read-only replica") from None
-        except (exceptions.RedisError, OSError, TimeoutError) as error:
+        except (exceptions.RedisError, exceptions.RedisClusterException, OSError, TimeoutError) as error:
             raise SourceUnreachable(f"{self.describe()} cannot be reached: {_word(error)}") from None
-
-
-class _FreshCredentials(CredentialProvider):
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-
-    def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        username, password = self._credentials()
-        return (username, password or "") if username else (password or "",)
-
-
-def _client(address: RedisAddress) -> redis.Redis:
-    options: dict[str, Any] = {
-        "socket_connect_timeout": TIMEOUT_SECONDS,
-        "socket_timeout": TIMEOUT_SECONDS,
-        "max_connections": 2,
-        "decode_responses": False,
-    }
-    if address.url.startswith("rediss://"):
-        options["ssl_cert_reqs"] = "required"
-        options["ssl_check_hostname"] = True
-        for name, path in (
-            ("ssl_ca_certs", address.ca_file),
-            ("ssl_certfile", address.cert_file),
-            ("ssl_keyfile", address.key_file),
-        ):
-            if path is not None:
-                options[name] = str(path)
-    client = redis.Redis.from_url(address.url, **options)
-    if address.credentials is not None and any(address.credentials()):
-        kwargs = client.connection_pool.connection_kwargs
-        kwargs.pop("username", None)
-        kwargs.pop("password", None)
-        kwargs["credential_provider"] = _FreshCredentials(address.credentials)
-    return client
 
 
 def _word(error: BaseException) -> str:
     """What happened, without the address or whatever else a message of the library may quote."""
     if isinstance(error, TimeoutError | exceptions.TimeoutError):
         return "no answer in time"
-    if isinstance(error, exceptions.ConnectionError | OSError):
+    if isinstance(error, MasterUnknown):
+        return "no sentinel knows the master"
+    if isinstance(error, exceptions.ConnectionError | exceptions.RedisClusterException | OSError):
         return "no connection"
     return type(error).__name__
