@@ -8,6 +8,7 @@ import msgspec
 
 from app import clock
 from app.cli.configuration import UnusableConfiguration, load_or_stop, show_warnings
+from app.composition.redis_store import redis_acl_line
 from app.config.clients import ClientsSource
 from app.config.clients_reference import CLIENTS_REFERENCE
 from app.config.documentation import reference, with_table
@@ -25,6 +26,8 @@ def config() -> None:
 def check(as_json: bool) -> None:
     """Check all settings and clients, and print the effective configuration.
 
+    With Redis it also prints the line of Redis' ACL file that allows what the service does and nothing else.
+
     Secrets are not shown. Every mistake is printed; the exit code is then 2.
     """
     loaded = load_or_stop(os.environ)
@@ -35,9 +38,10 @@ def check(as_json: bool) -> None:
         raise UnusableConfiguration(error) from error
     show_warnings((*loaded.warnings, *clients.warnings))
     rows = effective(loaded)
+    acl = redis_acl_line(loaded.settings.store)
     if as_json:
         settings = {row.name: {"value": row.value, "from": row.origin} for row in rows}
-        document = {"settings": settings, "clients": len(clients.clients)}
+        document = {"settings": settings, "clients": len(clients.clients), "redis_acl": acl}
         click.echo(msgspec.json.format(msgspec.json.encode(document)))
         return
     section = ""
@@ -46,6 +50,8 @@ def check(as_json: bool) -> None:
             section = row.section
             click.echo(f"{'' if row is rows[0] else chr(10)}# {section}")
         click.echo(f"{row.name}={row.value}" + ("" if row.origin == "environment" else f"  # {row.origin}"))
+    if acl is not None:
+        click.echo(f"\n# All that Redis must allow, as a line of its ACL file\n{acl}")
     count = len(clients.clients)
     click.echo(f"\n{'1 client is' if count == 1 else f'{count} clients are'} registered.")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app import clock, randomness
+from app.composition.redis_store import credentials_reader, make_redis_store
 from app.config.checks import rotation_policy
 from app.config.clients import ClientRegistry
 from app.config.keys import KeysRotation
@@ -19,14 +20,12 @@ from app.keys.sources.redis_address import RedisAddress, Topology
 from app.keys.sources.uri import source_from_uri
 from app.model.clients import AccessTokenFormat
 from app.observability.audit import Audit, Outcome, open_audit
-from app.observability.metrics import Metrics, StoreMetrics
+from app.observability.metrics import Metrics
 from app.protocol.client_assertion import CLOCK_SKEW_SECONDS, MAX_LIFE_SECONDS
 from app.storage.fallback import FallbackStore
 from app.storage.interface import StoreUnavailable, TokenStore
 from app.storage.memory import MemoryStore
-from app.storage.redis.opening import redis_store
-from app.storage.redis.options import Credentials, CredentialsReader, RedisOptions, TlsFiles, parse_redis_url
-from app.storage.redis.store import RedisStore
+from app.storage.redis_options import CredentialsReader, RedisOptions, TlsFiles, parse_redis_url
 
 logger = logging.getLogger("app.service")
 
@@ -125,7 +124,7 @@ async def open_store(settings: Settings, metrics: Metrics) -> TokenStore:
         memory = MemoryStore(store.memory_store_max_tokens, clock.unix_now)
         await memory.open()
         return memory
-    redis = make_redis_store(store, metrics)
+    redis = make_redis_store(store, metrics.store)
     if store.store_fallback is StoreFallback.MEMORY:
         fallback = FallbackStore(
             redis,
@@ -154,40 +153,6 @@ def _tell_degraded(why: str | None) -> None:
             "it does not know are answered with 503, until Redis is back",
             why,
         )
-
-
-def make_redis_store(store: StoreSettings, metrics: Metrics) -> RedisStore:
-    """The Redis store, not open yet. Raises ConfigurationError."""
-    assert store.redis_url is not None  # noqa: S101 - narrows the type; callers have asked
-    try:
-        return redis_store(
-            parse_redis_url(store.redis_url.reveal()),
-            store.redis_key_prefix,
-            now=clock.unix_now,
-            stopwatch=clock.stopwatch,
-            random_bytes=randomness.random_bytes,
-            credentials=credentials_reader(store),
-            tls=TlsFiles(store.redis_ca_file, store.redis_cert_file, store.redis_key_file),
-            observer=StoreMetrics(metrics),
-        )
-    except ValueError as error:
-        raise ConfigurationError([Problem("REDIS_URL", str(error))]) from None
-
-
-def credentials_reader(store: StoreSettings) -> Callable[[], Credentials] | None:
-    """Reads the credentials at every connection, so that changed files count; None where no setting has them."""
-    if store.redis_username is None and store.redis_password is None:
-        return None
-
-    def read() -> Credentials:
-        username, password = store.redis_username, store.redis_password
-        if store.redis_username_file is not None:
-            username = read_secret_file(store.redis_username_file)
-        if store.redis_password_file is not None:
-            return Credentials(username, read_secret_file(store.redis_password_file))
-        return Credentials(username, None if password is None else password.reveal())
-
-    return read
 
 
 def operator_token_reader(path: Path | None) -> Callable[[], str | None]:

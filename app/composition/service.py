@@ -262,7 +262,7 @@ class Service:
             store=StoreStats(self.store.kind, self.store.degraded, await self.store.count_live_tokens()),
             issued=self._sampler.issued.stats(),
             introspected=self._sampler.introspected.stats(),
-            cache=CacheStats(hit_ratio=None),
+            cache=CacheStats(self.metrics.store.cache_hit_ratio),
             keys=tuple(
                 KeyStats(key.kid, key.algorithm, key.state.value, round(key.age_seconds, 1))
                 for key in self.keeper.status(now)

@@ -10,12 +10,22 @@ from urllib.parse import urlsplit
 from app.config.keys import SigningAlgorithm
 from app.config.problems import Problem
 from app.config.settings import Settings
+from app.config.store import StoreSettings, Switch
 from app.config.values import Address
 from app.keys.policy import RotationPolicy
 from app.keys.sealing import parse_keks
 from app.model.clients import AccessTokenFormat, Client
 
 _EVERY_INTERFACE: Final = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
+_OF_REDIS: Final = (
+    "STORE_FALLBACK",
+    "STORE_BATCHING",
+    "CACHE_MAX_ENTRIES",
+    "CACHE_TTL_SECONDS",
+    "CACHE_MAX_STALENESS_SECONDS",
+    "REDIS_WAIT_REPLICAS",
+    "REDIS_ALLOW_EVICTION",
+)
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -174,15 +184,23 @@ def warn_about(settings: Settings, given: Collection[str]) -> Iterable[str]:
         )
     elif issuer.scheme == "http" and issuer.hostname not in _LOOPBACK:
         yield "EXTERNAL_BASE_URL is not https: clients and verifiers may refuse the issuer (RFC 8414 section 2)"
-    if store.redis_url is not None and not store.redis_url.reveal().startswith("rediss:"):
-        for name in ("REDIS_CA_FILE", "REDIS_CERT_FILE"):
-            if name in given:
-                yield f"{name} has no effect: REDIS_URL is not rediss://"
-    if store.redis_url is None and "STORE_FALLBACK" in given:
-        yield "STORE_FALLBACK has no effect: REDIS_URL is not set"
+    yield from _warn_about_store(store, given)
     if clients.client_credentials is not None and not clients.allowed_scopes:
         yield "ALLOWED_SCOPES is not set: the clients of CLIENT_CREDENTIALS get tokens without a scope"
     if clients.client_credentials is None and clients.clients_file is None:
         yield "no client is registered: set CLIENT_CREDENTIALS or CLIENTS_FILE"
     if settings.keys.keys_source == "memory:" and store.redis_url is not None:
         yield "KEYS_SOURCE=memory: gives every process keys of its own: replicas will not accept each other's JWTs"
+
+
+def _warn_about_store(store: StoreSettings, given: Collection[str]) -> Iterable[str]:
+    if store.redis_url is not None and not store.redis_url.reveal().startswith("rediss"):
+        for name in ("REDIS_CA_FILE", "REDIS_CERT_FILE"):
+            if name in given:
+                yield f"{name} has no effect: REDIS_URL is not rediss://"
+    if store.redis_url is None:
+        for name in _OF_REDIS:
+            if name in given:
+                yield f"{name} has no effect: REDIS_URL is not set"
+    elif store.redis_allow_eviction is Switch.ON:
+        yield "REDIS_ALLOW_EVICTION=on: a Redis that is full may drop revocations, and revoked tokens live again"

@@ -31,13 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ANNOUNCED = (
-    "CACHE_MAX_ENTRIES",
-    "CACHE_MAX_STALENESS_SECONDS",
-    "CACHE_TTL_SECONDS",
     "MAX_CONNECTION_AGE_SECONDS",
     "RATE_LIMIT_BACKEND",
-    "REDIS_WAIT_REPLICAS",
-    "STORE_BATCHING",
     "TRUSTED_PROXIES",
 )
 """Settings that a later version will have: set today they are warned about, not taken for misspellings."""

@@ -19,14 +19,22 @@ class StoreFallback(StrEnum):
     FAIL = "fail"
 
 
+class Switch(StrEnum):
+    """On or off."""
+
+    ON = "on"
+    OFF = "off"
+
+
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Store"""
 
     redis_url: Annotated[
         SecretText | None,
         setting(
-            "Where Redis is; without it tokens are remembered in the memory of this process. `rediss://` is TLS.",
-            allowed="redis://host:port/database or rediss://host:port/database",
+            "Where Redis is; without it tokens are remembered in the memory of this process. `rediss` is TLS.",
+            allowed="redis://host:port/database, redis+sentinel://host:port,host:port/master-name/database or "
+            "redis+cluster://host:port,host:port, each with rediss too",
             parse=parse_redis_url,
         ),
     ] = None
@@ -58,6 +66,46 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
             parse=parse_key_prefix,
         ),
     ] = "auth-service"
+    redis_wait_replicas: Annotated[
+        int,
+        setting(
+            "How many replicas of Redis must have a revocation or the use of a refresh token before it is answered; "
+            "without as many in time it is answered with 503.",
+            ge=0,
+            le=10,
+        ),
+    ] = 0
+    redis_allow_eviction: Annotated[
+        Switch,
+        setting(
+            "`on` accepts a Redis whose `maxmemory-policy` is not `noeviction`: when it is full it may drop "
+            "revocations, and revoked tokens live again."
+        ),
+    ] = Switch.OFF
+    store_batching: Annotated[
+        Switch,
+        setting(
+            "`on`: what is asked of Redis at one moment shares one round trip; `off`: every operation has its own, "
+            "slower and otherwise the same."
+        ),
+    ] = Switch.ON
+    cache_max_entries: Annotated[
+        int,
+        setting(
+            "How many answers of Redis are remembered for introspection; 0 asks Redis every time.", ge=0, le=1_000_000
+        ),
+    ] = 10_000
+    cache_ttl_seconds: Annotated[
+        int, setting("For how long an answer is remembered at most, and never past the token's end.", ge=1, le=86_400)
+    ] = 300
+    cache_max_staleness_seconds: Annotated[
+        float,
+        setting(
+            "A token that another replica revoked longer ago than this is never answered as active, whatever fails.",
+            ge=0.2,
+            le=60,
+        ),
+    ] = 2.0
     store_fallback: Annotated[
         StoreFallback,
         setting(

@@ -13,11 +13,12 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from app.storage import redis_options
+
 _SCOPE_TOKEN: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 """RFC 6749 section 3.3, ``scope-token``."""
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _SECRET_SOURCE: Final = re.compile(r"secret://[a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
-_REDIS_SCHEMES: Final = ("redis", "rediss")
 
 
 def setting(
@@ -119,17 +120,7 @@ def parse_scope_token(text: str) -> str:
 
 def parse_redis_url(text: str) -> str:
     """Where Redis is. The text may carry a password."""
-    url = _split_url(text)
-    if url.scheme in ("redis+sentinel", "redis+cluster"):
-        raise ValueError("Sentinel and Cluster are not available in this version")
-    if url.scheme not in _REDIS_SCHEMES:
-        raise ValueError("the scheme is not redis or rediss")
-    if not url.hostname:
-        raise ValueError("has no host")
-    if "?" in text or "#" in text:
-        raise ValueError("has a query or a fragment: each option has a setting of its own")
-    if not re.fullmatch(r"(/\d{0,5})?", url.path):
-        raise ValueError("the path is not a database number")
+    redis_options.parse_redis_url(text)
     return text
 
 

@@ -1,4 +1,4 @@
-"""Every metric and its labels, in one place.
+"""Every metric and its labels; those of the store are in :mod:`app.observability.store_metrics`.
 
 Rules:
 - Labels have bounded values: never a token, client, subject, key id or raw path.
@@ -16,10 +16,9 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from app.observability.loop_metrics import HistogramChild, LoopCounter, LoopHistogram
+from app.observability.store_metrics import OPERATION_SECONDS, StoreMetrics
 
 REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 5)
-OPERATION_SECONDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
-BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 OPERATIONS = ("issue", "refresh", "introspect", "revoke")
 OUTCOMES = ("ok", "active", "inactive", "refused", "error")
@@ -76,20 +75,7 @@ class Metrics:
         self._admitted = limited.labels("client", "allowed")
         self._limited = limited.labels("client", "limited")
 
-        self.store_operation_seconds = Histogram(
-            "store_operation_duration_seconds",
-            "Time that a store operation took, waiting included.",
-            ["backend", "operation"],
-            buckets=OPERATION_SECONDS,
-            registry=r,
-        )
-        self.store_batch_size = Histogram(
-            "store_batch_size", "Operations sent to the store at once.", buckets=BATCH_SIZES, registry=r
-        )
-        self.store_errors = Counter("store_errors", "Store operations that failed.", ["backend", "kind"], registry=r)
-        self.store_connections = Gauge(
-            "store_connections", "Connections to the store.", ["backend", "state"], registry=r
-        )
+        self.store = StoreMetrics(r)
         self.store_degraded = Gauge(
             "store_degraded", "1 while the memory store stands in for a Redis that is away.", registry=r
         )
@@ -210,31 +196,3 @@ class Metrics:
     def reload_failed(self, source: str) -> None:
         """A reload was refused: ``clients`` or ``keys``."""
         self._reload_failures[source].inc()
-
-
-class StoreMetrics:
-    """A :class:`~app.storage.observer.StoreObserver` that makes the ``store_*`` metrics."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self._operations: dict[tuple[str, str], Histogram] = {}
-
-    def operation(self, backend: str, operation: str, seconds: float) -> None:
-        """One operation ended."""
-        child = self._operations.get((backend, operation))
-        if child is None:
-            child = self._metrics.store_operation_seconds.labels(backend, operation)
-            self._operations[backend, operation] = child
-        child.observe(seconds)
-
-    def error(self, backend: str, kind: str) -> None:
-        """One operation failed."""
-        self._metrics.store_errors.labels(backend, kind).inc()
-
-    def batch(self, operations: int) -> None:
-        """So many operations left together."""
-        self._metrics.store_batch_size.observe(operations)
-
-    def connections(self, backend: str, state: str, count: int) -> None:
-        """So many connections are in a state."""
-        self._metrics.store_connections.labels(backend, state).set(count)

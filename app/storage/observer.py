@@ -18,6 +18,9 @@ class StoreObserver(Protocol):
     def connections(self, backend: str, state: str, count: int) -> None:
         """How many connections are in this state: ``connected`` or ``connecting``."""
 
+    def memory(self, used_bytes: int, max_bytes: int, evicted_keys: int) -> None:
+        """How full the store says it is; ``max_bytes`` 0 for no limit, ``evicted_keys`` since it started."""
+
 
 class CacheObserver(Protocol):
     """Receives what the read cache does. Its methods are called inline and must be quick; they never raise."""
@@ -42,6 +45,8 @@ class Unobserved:
     def batch(self, operations: int) -> None: ...
 
     def connections(self, backend: str, state: str, count: int) -> None: ...
+
+    def memory(self, used_bytes: int, max_bytes: int, evicted_keys: int) -> None: ...
 
     def lookup(self, result: str) -> None: ...
 

@@ -12,7 +12,7 @@ from app.storage.interface import TokenStore
 from app.storage.memory import MemoryStore
 from app.storage.redis.node import Limits
 from app.storage.redis.opening import redis_store
-from app.storage.redis.options import parse_redis_url
+from app.storage.redis_options import parse_redis_url
 from tests.conformance.backend import Backend, SteppingClock
 from tests.conftest import RequireProgram
 from tests.programs.redis_process import RedisProcess

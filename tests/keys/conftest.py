@@ -15,7 +15,7 @@ from app.keys.sources.file import FileSource
 from app.keys.sources.interface import KeySource
 from app.keys.sources.redis import RedisSource
 from app.keys.sources.secret import SecretSource
-from app.storage.redis.options import parse_redis_url
+from app.storage.redis_options import parse_redis_url
 from tests.conftest import RequireProgram, StartRedis
 from tests.keys.api_server import ApiServer
 from tests.programs.redis_process import RedisProcess

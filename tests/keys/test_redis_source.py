@@ -23,7 +23,7 @@ from app.keys.policy import RotationPolicy
 from app.keys.sealing import KeyEncryption
 from app.keys.sources.redis import RedisSource
 from app.randomness import random_bytes
-from app.storage.redis.options import Credentials, parse_redis_url
+from app.storage.redis_options import Credentials, parse_redis_url
 from tests.conftest import StartRedis
 from tests.redis.cluster_processes import ClusterProcesses
 from tests.redis.sentinels import Sentinels

@@ -9,8 +9,8 @@ import pytest
 from app.clock import stopwatch, unix_now
 from app.randomness import random_bytes
 from app.storage.redis.opening import redis_store
-from app.storage.redis.options import parse_redis_url
 from app.storage.redis.store import RedisStore
+from app.storage.redis_options import parse_redis_url
 from tests.redis.cable import Cable
 
 PREFIX = "faults"

@@ -13,7 +13,7 @@ from app.randomness import random_bytes
 from app.storage.interface import StoreError
 from app.storage.observer import Unobserved
 from app.storage.redis.opening import redis_store
-from app.storage.redis.options import parse_redis_url
+from app.storage.redis_options import parse_redis_url
 
 
 class Lookups(Unobserved):

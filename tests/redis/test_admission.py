@@ -8,8 +8,8 @@ import redis
 from app.storage.epochs import Epoch, RevocationScope
 from app.storage.interface import Issuance, Rotation, StoreError
 from app.storage.redis.acl import COMMANDS, acl_line
-from app.storage.redis.options import Credentials
 from app.storage.redis.store import RedisStore
+from app.storage.redis_options import Credentials
 from tests.conformance.issued import access_record, new_family, new_grant, new_ref
 from tests.conftest import StartRedis
 from tests.redis.conftest import MakeStore, OpenStore

@@ -10,8 +10,8 @@ import pytest
 from app.storage.epochs import Epoch, RevocationScope
 from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreError, StoreFull, StoreUnavailable
 from app.storage.redis.node import Limits
-from app.storage.redis.options import Credentials
 from app.storage.redis.store import RedisStore
+from app.storage.redis_options import Credentials
 from tests.conformance.issued import Grant, access_record, new_family, new_grant, new_ref
 from tests.conftest import StartRedis
 from tests.redis.conftest import DEADLINE_SECONDS, LayCable, MakeStore, OpenStore

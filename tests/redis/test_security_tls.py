@@ -17,8 +17,8 @@ from app.clock import stopwatch, unix_now
 from app.randomness import random_bytes
 from app.storage.interface import StoreUnavailable
 from app.storage.redis.opening import redis_store
-from app.storage.redis.options import TlsFiles, parse_redis_url
 from app.storage.redis.store import RedisStore
+from app.storage.redis_options import TlsFiles, parse_redis_url
 from tests.conformance.issued import new_ref
 from tests.programs.redis_process import RedisProcess
 

@@ -21,8 +21,8 @@ from app.storage.redis.cache import Lease
 from app.storage.redis.connecting import Connector
 from app.storage.redis.errors import Redirected
 from app.storage.redis.member import Member
-from app.storage.redis.options import Address
 from app.storage.redis.slots import SLOTS, TAG_LENGTH, read_slots, slot_of_tag
+from app.storage.redis_options import Address
 
 MAX_HOPS = 3
 
@@ -120,6 +120,9 @@ class Cluster:
 
     def run(self, key: bytes, *arguments: bytes | str | int) -> asyncio.Future[Any]:
         return self._followed(self.member_of(key).run(key, *arguments), _Asked(key, arguments))
+
+    def everywhere(self, *arguments: bytes | str | int) -> list[asyncio.Future[Any]]:
+        return [reply for member in self._members.values() for reply in member.everywhere(*arguments)]
 
     def run_durably(self, key: bytes, *arguments: bytes | str | int) -> asyncio.Future[Any]:
         """As :meth:`run`, on the connection that waits for replicas."""

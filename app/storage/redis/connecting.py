@@ -13,7 +13,7 @@ from app.storage.interface import StoreError, StoreUnavailable
 from app.storage.redis.errors import StoreRefused
 from app.storage.redis.greeting import Greet
 from app.storage.redis.link import RedisLink
-from app.storage.redis.options import Address, Credentials, CredentialsReader, TlsFiles
+from app.storage.redis_options import Address, Credentials, CredentialsReader, TlsFiles
 
 Resolver = Callable[[], Awaitable[Address]]
 """Tells where the server to talk to is now. Raises StoreError where nobody knows."""

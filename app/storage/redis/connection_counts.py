@@ -35,6 +35,7 @@ class NodeObserver:
         self.operation = observer.operation
         self.error = observer.error
         self.batch = observer.batch
+        self.memory = observer.memory
 
     def connections(self, backend: str, state: str, count: int) -> None:
         self._counts.set(backend, self._node, state, count)

@@ -18,6 +18,9 @@ class Engine(Commands, Protocol):
     def is_connected(self) -> bool:
         """Whether commands can be sent now."""
 
+    def everywhere(self, *arguments: bytes | str | int) -> list[asyncio.Future[Any]]:
+        """The replies of each server that is connected to a command about the server itself."""
+
     async def open(self) -> None:
         """Connect. Raises StoreUnavailable after the first failed attempt, and goes on trying until closed."""
 

@@ -30,6 +30,11 @@ class ServerMemory(msgspec.Struct, frozen=True):
     """0 for no limit of its own."""
     evicted_keys: int
 
+    @property
+    def fill(self) -> float:
+        """The part of its limit that is used; 0 without a limit."""
+        return self.used_bytes / self.max_bytes if self.max_bytes else 0.0
+
 
 async def information(link: RedisLink, section: str) -> dict[str, str]:
     """A section of INFO. Raises StoreError."""
@@ -41,6 +46,16 @@ def read_information(text: bytes) -> dict[str, str]:
     """INFO's lines as names and values."""
     lines = text.decode(errors="replace").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
+
+
+def read_memory(text: bytes) -> ServerMemory:
+    """How full a server is, from its INFO sections ``memory`` and ``stats``."""
+    told = read_information(text)
+    return ServerMemory(
+        used_bytes=int(told.get("used_memory", "0")),
+        max_bytes=int(told.get("maxmemory", "0")),
+        evicted_keys=int(told.get("evicted_keys", "0")),
+    )
 
 
 class MasterGreeting:

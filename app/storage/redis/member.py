@@ -116,6 +116,9 @@ class Member:
     def run(self, key: bytes, *arguments: bytes | str | int) -> asyncio.Future[Any]:
         return self.node.run(key, *arguments)
 
+    def everywhere(self, *arguments: bytes | str | int) -> list[asyncio.Future[Any]]:
+        return self.node.everywhere(*arguments)
+
     async def close(self) -> None:
         """Listen no more, flush, disconnect."""
         await self._invalidation.stop()

@@ -152,6 +152,10 @@ class RedisNode:
             self._send(pack(*arguments), (future,), 1)
         return future
 
+    def everywhere(self, *arguments: bytes | str | int) -> list[asyncio.Future[Any]]:
+        """A command about the server itself, where it is connected."""
+        return [self.run(b"", *arguments)] if self._links else []
+
     def run_asking(self, *arguments: bytes | str | int) -> asyncio.Future[Any]:
         """A command for a slot that the server is just taking over from another (ASK). Raises StoreUnavailable."""
         asking, future = self._admit(), self._admit()

@@ -15,11 +15,11 @@ from app.storage.redis.greeting import OLDEST_CLUSTER_RELEASE, OLDEST_RELEASE, G
 from app.storage.redis.keyspace import Keyspace
 from app.storage.redis.member import Member, MemberParts
 from app.storage.redis.node import Limits
-from app.storage.redis.options import Address, CredentialsReader, Deployment, RedisOptions, TlsFiles
 from app.storage.redis.replay import RecentRevocations
 from app.storage.redis.sentinel import SentinelResolver
 from app.storage.redis.slots import spread_tags
 from app.storage.redis.store import RedisStore
+from app.storage.redis_options import Address, CredentialsReader, Deployment, RedisOptions, TlsFiles
 
 DEADLINE_SECONDS = 0.5
 """An operation that Redis has not answered by then has failed."""

@@ -8,7 +8,7 @@ Rules:
 from app.storage.interface import StoreError, StoreUnavailable
 from app.storage.redis.connecting import Connector
 from app.storage.redis.link import RedisLink
-from app.storage.redis.options import Address
+from app.storage.redis_options import Address
 
 
 class SentinelResolver:

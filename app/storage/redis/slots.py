@@ -8,7 +8,7 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 from app.storage.interface import StoreUnavailable
-from app.storage.redis.options import Address
+from app.storage.redis_options import Address
 
 SLOTS = 16_384
 

@@ -16,10 +16,20 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import msgspec
+
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
 from app.storage.epochs import MAX_EPOCHS, Epoch
-from app.storage.interface import CorruptRecord, Issuance, IssuedFacts, Rotation, StoreError, StoreFull
+from app.storage.interface import (
+    CorruptRecord,
+    Issuance,
+    IssuedFacts,
+    Rotation,
+    StoreError,
+    StoreFull,
+    StoreUnavailable,
+)
 from app.storage.observer import CacheObserver, StoreObserver
 from app.storage.redis import scripts
 from app.storage.redis.birth import BORN_LIFE_SECONDS, Births
@@ -27,7 +37,7 @@ from app.storage.redis.cache import ReadCache
 from app.storage.redis.engine import Commands, Engine
 from app.storage.redis.epochs import SharedEpochs, epoch_field
 from app.storage.redis.errors import ScriptMissing
-from app.storage.redis.greeting import ServerMemory, read_information
+from app.storage.redis.greeting import ServerMemory, read_memory
 from app.storage.redis.keyspace import ACCESS, REFRESH, Keyspace
 from app.storage.redis.live_counts import LiveCounts, alive
 from app.storage.redis.replay import RecentRevocations
@@ -40,6 +50,9 @@ MEMBER_SPARE_SECONDS = 120
 
 COUNT_SECONDS = 1.0
 """How often this replica adds what it has issued to the shared count."""
+
+LOOK_EVERY = 5
+"""Every so many of them, it is looked how full Redis is."""
 
 RENEW_EVERY = 3600
 """Every so many of them, the name of the store's birth is given its full life again."""
@@ -131,6 +144,16 @@ class RedisStore:
         """Whether Redis can be asked now."""
         return self._engine.is_connected
 
+    @property
+    def has_lease(self) -> bool:
+        """Whether what is cached may be believed now."""
+        return self._cache is not None and self._cache.has_lease
+
+    @property
+    def cached_entries(self) -> int:
+        """How many answers are cached."""
+        return 0 if self._cache is None else len(self._cache)
+
     async def open(self) -> None:
         if self._counting is None:
             self._counting = asyncio.create_task(self._count_regularly())
@@ -177,7 +200,11 @@ class RedisStore:
                 return None
         elif not self._epochs.is_current():
             await self._ask_epochs()
-        record = decode_access_record(data)
+        try:
+            record = decode_access_record(data)
+        except StoreError as error:
+            self.observer.error("redis", error.kind)
+            raise
         if record.expires_at <= self._now() or self._epochs.end(record.client_id, record.subject, record.issued_at):
             return None
         return record
@@ -298,15 +325,14 @@ class RedisStore:
 
     @_measured
     async def server_memory(self) -> ServerMemory:
-        """How full Redis is. Raises StoreError."""
-        key = self._names.live_counts()
-        memory = read_information(await self._engine.run(key, b"INFO", b"memory"))
-        stats = read_information(await self._engine.run(key, b"INFO", b"stats"))
-        return ServerMemory(
-            used_bytes=int(memory.get("used_memory", "0")),
-            max_bytes=int(memory.get("maxmemory", "0")),
-            evicted_keys=int(stats.get("evicted_keys", "0")),
-        )
+        """How full Redis is; in a cluster its fullest node, with what all of them have evicted. Raises StoreError."""
+        asked = [self._engine.everywhere(b"INFO", section) for section in (b"memory", b"stats")]
+        told = await _replies([*asked[0], *asked[1]])
+        servers = [read_memory(told[at] + told[len(asked[0]) + at]) for at in range(len(asked[0]))]
+        if not servers:
+            raise StoreUnavailable("Redis is not connected")
+        fullest = max(servers, key=lambda server: server.fill)
+        return msgspec.structs.replace(fullest, evicted_keys=sum(server.evicted_keys for server in servers))
 
     @_measured
     async def restore_access_token(self, ref: TokenRef, record: AccessTokenRecord) -> None:
@@ -476,6 +502,10 @@ class RedisStore:
             await asyncio.sleep(COUNT_SECONDS)
             if self._engine.is_connected:
                 await self._flush_counts()
+                if turn % LOOK_EVERY == 1:
+                    with suppress(StoreError):  # counted as an error of the store; the next look is soon
+                        memory = await self.server_memory()
+                        self.observer.memory(memory.used_bytes, memory.max_bytes, memory.evicted_keys)
                 if turn % RENEW_EVERY == 0:
                     for name in self._births.names():
                         with suppress(StoreError):  # the next turn is soon enough
@@ -499,6 +529,15 @@ def _family(issuance: Issuance) -> str:
     if issuance.access is not None and issuance.access[1].family is not None:
         return issuance.access[1].family
     raise CorruptRecord("an issuance of a family names none")
+
+
+async def _replies(asked: list[asyncio.Future[Any]]) -> list[Any]:
+    """All replies. Raises the first error, after all have come."""
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return answers
 
 
 async def _settled(answer: Awaitable[T]) -> T | StoreError:

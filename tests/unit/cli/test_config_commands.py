@@ -78,6 +78,7 @@ def test_config_check_shows_what_is_in_force(tmp_path: Path) -> None:
     assert "ALLOWED_SCOPES=read,write" in lines
     assert "KEYS_ALGORITHMS=ES256,RS256  # default" in lines
     assert lines[-1] == "1 client is registered."
+    assert any(line.startswith("user user on ><PASSWORD> resetkeys ~auth-service{* ") for line in lines)
     assert "did you mean REDIS_URL?" in shown.stderr
     assert "canary" not in shown.stdout + shown.stderr
 
@@ -92,6 +93,21 @@ def test_config_check_can_be_had_as_json() -> None:
     assert shown["settings"]["BIND_ADDR"] == {"value": "0.0.0.0:80", "from": "environment"}
     assert shown["settings"]["EXTERNAL_BASE_URL"] == {"value": "http://127.0.0.1:80", "from": "derived"}
     assert shown["clients"] == 0
+    assert shown["redis_acl"] is None
+
+
+def test_config_check_prints_what_redis_must_allow() -> None:
+    def line(**environ: str) -> str:
+        return str(json.loads(run("config", "check", "--json", **environ).stdout)["redis_acl"])
+
+    single = line(REDIS_URL="redis://r", REDIS_KEY_PREFIX="namespace/release")
+    assert single.startswith("user auth-service on ")
+    assert " ~namespace/release{* resetchannels &namespace/release{* -@all +get " in single
+    assert "asking" not in single
+    cluster = line(REDIS_URL="redis+cluster://named@r", REDIS_USERNAME="mine")
+    assert cluster.startswith("user mine on ")
+    assert "+asking" in cluster
+    assert line(REDIS_URL="redis://named@r").startswith("user named on ")
 
 
 def test_config_check_tells_all_mistakes_and_exits_with_2() -> None:

@@ -13,6 +13,7 @@ from app.config.keys import SigningAlgorithm
 from app.config.load import load_settings
 from app.config.problems import ConfigurationError, Problem
 from app.config.settings import Settings
+from app.config.store import Switch
 from app.config.values import Address
 from app.model.secret_text import SecretText
 
@@ -59,7 +60,15 @@ def test_every_setting_is_described_and_unique() -> None:
         ("DRAIN_SECONDS", "0.5", 0.5),
         ("RATE_LIMIT_REQUESTS_PER_MINUTE", "0", 0),
         ("REDIS_URL", "rediss://user:pa%40ss@redis:6380/1", SecretText("rediss://user:pa%40ss@redis:6380/1")),
+        ("REDIS_URL", "rediss+sentinel://a:1,b/main", SecretText("rediss+sentinel://a:1,b/main")),
+        ("REDIS_URL", "redis+cluster://:pw@a:1,b:2", SecretText("redis+cluster://:pw@a:1,b:2")),
         ("REDIS_KEY_PREFIX", "namespace/release", "namespace/release"),
+        ("REDIS_WAIT_REPLICAS", "1", 1),
+        ("REDIS_ALLOW_EVICTION", "on", Switch.ON),
+        ("STORE_BATCHING", "off", Switch.OFF),
+        ("CACHE_MAX_ENTRIES", "0", 0),
+        ("CACHE_TTL_SECONDS", "5", 5),
+        ("CACHE_MAX_STALENESS_SECONDS", "0.5", 0.5),
         ("KEYS_SOURCE", "secret://namespace/name", "secret://namespace/name"),
         ("KEYS_SOURCE", "file:///var/keyring.json", "file:///var/keyring.json"),
         ("KEYS_ALGORITHMS", "EdDSA,RS256", (SigningAlgorithm.EDDSA, SigningAlgorithm.RS256)),
@@ -100,8 +109,17 @@ def test_a_value_is_read(name: str, text: str, value: object) -> None:
         ("DRAIN_SECONDS", "-1", "is too small"),
         ("DRAIN_SECONDS", "inf", "is too large"),
         ("RATE_LIMIT_REQUESTS_PER_MINUTE", "-1", "a whole number, at least 0"),
-        ("REDIS_URL", "http://redis", "the scheme is not redis or rediss"),
-        ("REDIS_URL", "redis+sentinel://redis/x", "Sentinel and Cluster are not available"),
+        ("REDIS_URL", "http://redis", "the scheme is not redis"),
+        ("REDIS_URL", "redis+sentinel://redis", "does not name the master"),
+        ("REDIS_URL", "rediss+cluster://redis/1", "no database but 0"),
+        ("REDIS_URL", "redis://a,b", "several hosts"),
+        ("REDIS_WAIT_REPLICAS", "-1", "a whole number from 0 to 10"),
+        ("REDIS_ALLOW_EVICTION", "yes", "allowed: on, off"),
+        ("STORE_BATCHING", "true", "allowed: on, off"),
+        ("CACHE_MAX_ENTRIES", "many", "is not a whole number"),
+        ("CACHE_MAX_ENTRIES", "1000001", "a whole number from 0 to 1000000"),
+        ("CACHE_TTL_SECONDS", "0", "a whole number from 1 to 86400"),
+        ("CACHE_MAX_STALENESS_SECONDS", "0", "a number from 0.2 to 60"),
         ("REDIS_URL", "redis:///0", "has no host"),
         ("REDIS_URL", "redis://redis/zero", "not a database number"),
         ("REDIS_URL", "redis://redis?db=1", "has a query"),
@@ -265,7 +283,9 @@ def test_the_issuer_follows_the_address(address: str, issuer: str) -> None:
         ({"redis_url": "redis://r"}, "redis_url is not a setting: did you mean REDIS_URL?"),
         ({"KEY_FILE": "x"}, "KEY_FILE is not a setting: did you mean KEYS_FILE?"),
         ({"TOKEN_EXPIRY_SECOND": "x"}, "did you mean TOKEN_EXPIRY_SECONDS?"),
-        ({"CACHE_TTL_SECONDS": "3"}, "CACHE_TTL_SECONDS is not available in this version"),
+        ({"CACHE_TTL_SECONDS": "3"}, "CACHE_TTL_SECONDS has no effect: REDIS_URL is not set"),
+        ({"REDIS_URL": "redis://r", "REDIS_ALLOW_EVICTION": "on"}, "revoked tokens live again"),
+        ({"RATE_LIMIT_BACKEND": "redis"}, "RATE_LIMIT_BACKEND is not available in this version"),
     ],
 )
 def test_what_is_probably_not_meant_is_warned_about(environ: dict[str, str], warning: str) -> None:

@@ -1,10 +1,13 @@
 """Where Redis is and how to be let in: the forms of ``REDIS_URL`` and what stands beside it.
 
+Apart from the Redis store, because the settings and the key source read the same URL.
+
 Rules:
 - Credentials and certificates are read when a connection is made, so that renewed ones are taken up without a restart.
 - A URL may carry a user name and a password; they do not appear in any representation.
 """
 
+import re
 import ssl
 from collections.abc import Callable
 from enum import Enum
@@ -12,6 +15,8 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
+
+_DATABASE = re.compile(r"[0-9]{1,5}")
 
 DEFAULT_PORT = 6379
 DEFAULT_SENTINEL_PORT = 26379
@@ -76,20 +81,24 @@ def parse_redis_url(url: str) -> RedisOptions:
     """``redis://[user:password@]host[:port][/database]``, or with several hosts separated by commas
     ``redis+sentinel://…/master-name[/database]`` and ``redis+cluster://…``; ``rediss`` instead of ``redis`` is TLS.
 
-    Raises ValueError that names what is wrong and quotes nothing.
+    Raises ValueError with a clause that says what is wrong, fit to follow ``REDIS_URL:``, and quotes nothing.
     """
-    parts = urlsplit(url)
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("contains characters that a URL may not contain")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError("is not a URL") from None
     scheme = parts.scheme
     tls = scheme == "rediss" or scheme.startswith("rediss+")
     try:
         deployment = Deployment(scheme.replace("rediss", "redis", 1) if tls else scheme)
     except ValueError:
         raise ValueError(
-            "the scheme of the Redis URL must be redis, rediss, redis+sentinel, rediss+sentinel, redis+cluster or "
-            "rediss+cluster"
+            "the scheme is not redis, redis+sentinel or redis+cluster, nor one of these with rediss"
         ) from None
-    if parts.query or parts.fragment:
-        raise ValueError("the Redis URL has a query or a fragment; neither is read")
+    if "?" in url or "#" in url:
+        raise ValueError("has a query or a fragment: each option has a setting of its own")
     master_name, database = _path(parts, deployment)
     return RedisOptions(
         deployment=deployment,
@@ -109,12 +118,12 @@ def _addresses(parts: SplitResult, deployment: Deployment) -> tuple[Address, ...
             address = urlsplit(f"//{one}")
             host, port = address.hostname, address.port
         except ValueError:
-            raise ValueError("the Redis URL has an impossible host or port") from None
+            raise ValueError("has an impossible host or port") from None
         if not host:
-            raise ValueError("the Redis URL has no host")
+            raise ValueError("has no host")
         addresses.append((host, default if port is None else port))
     if deployment is Deployment.SINGLE and len(addresses) > 1:
-        raise ValueError("the Redis URL has several hosts; redis+sentinel or redis+cluster take them")
+        raise ValueError("has several hosts, which only redis+sentinel and redis+cluster take")
     return tuple(addresses)
 
 
@@ -123,14 +132,14 @@ def _path(parts: SplitResult, deployment: Deployment) -> tuple[str, int]:
     master_name = ""
     if deployment is Deployment.SENTINEL:
         if not segments:
-            raise ValueError("the Redis URL must name the master that the sentinels watch: redis+sentinel://…/NAME")
+            raise ValueError("does not name the master that the sentinels watch: redis+sentinel://host:port/NAME")
         master_name = segments.pop(0)
     if not segments:
         return master_name, 0
-    if len(segments) > 1 or not segments[0].isascii() or not segments[0].isdigit():
-        raise ValueError("the path of the Redis URL is no database number")
+    if len(segments) > 1 or not _DATABASE.fullmatch(segments[0]):
+        raise ValueError("the path is not a database number")
     if deployment is Deployment.CLUSTER and segments != ["0"]:
-        raise ValueError("a Redis Cluster has no databases but 0")
+        raise ValueError("a Redis Cluster has no database but 0")
     return master_name, int(segments[0])
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.storage.redis.options import Credentials, Deployment, RedisOptions, parse_redis_url
+from app.storage.redis_options import Credentials, Deployment, RedisOptions, parse_redis_url
 
 SINGLE, SENTINEL, CLUSTER = Deployment.SINGLE, Deployment.SENTINEL, Deployment.CLUSTER
 
@@ -43,13 +43,16 @@ def test_urls_that_are_understood(url: str, options: RedisOptions) -> None:
         ("redis://", "no host"),
         ("redis://h:port", "impossible host or port"),
         ("redis://h:99999", "impossible host or port"),
+        ("redis://h\n", "characters"),
+        ("redis://[::1", "not a URL"),
+        ("redis://h/123456", "not a database number"),
         ("redis://a,b", "several hosts"),
-        ("redis://h/zero", "no database number"),
-        ("redis://h/0/1", "no database number"),
+        ("redis://h/zero", "not a database number"),
+        ("redis://h/0/1", "not a database number"),
         ("redis://h?ssl=1", "query"),
         ("redis://h#f", "fragment"),
         ("redis+sentinel://h", "name the master"),
-        ("redis+cluster://h/1", "no databases but 0"),
+        ("redis+cluster://h/1", "no database but 0"),
     ],
 )
 def test_urls_that_are_refused_with_the_reason(url: str, reason: str) -> None:
