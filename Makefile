@@ -97,7 +97,8 @@ format: $(DEVELOPMENT) ## format the code and repair what the linter can repair
 
 .PHONY: docs
 docs: $(RUNTIME) ## write the pages that are generated from the code (configuration, clients, the README's table)
-	@$(BIN)/auth-service config docs
+	@$(BIN)/python -m app config docs
+	@PYTHONPATH=. $(BIN)/python tools/metrics_page.py
 
 .PHONY: bench
 bench: $(RUNTIME) ## measure the service against a bare server and print the table (minutes; BENCH_ARGS="--rounds 1")

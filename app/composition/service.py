@@ -19,6 +19,7 @@ from app.composition.backends import operator_token_reader
 from app.config.clients import ClientRegistry
 from app.config.process import FastPath
 from app.config.settings import Settings
+from app.config.store import StoreSettings
 from app.endpoints.admission import Admission
 from app.endpoints.argon2id import Argon2idVerifier
 from app.endpoints.client_authentication import ClientAuthenticator, VerifiedSecrets
@@ -39,8 +40,10 @@ from app.keys.keeper import KeyKeeper
 from app.keys.threads import LowPriorityPool, signing_pool
 from app.model.clients import Client
 from app.observability.audit import Audit
+from app.observability.certificates import watch_certificates
 from app.observability.loop import watch_loop
 from app.observability.metrics import Metrics
+from app.observability.process_limits import process_limits, read_file
 from app.protocol import metadata
 from app.protocol.errors import temporarily_unavailable
 from app.protocol.metadata import ServerFacts
@@ -104,8 +107,11 @@ class Service:
     async def start(self) -> None:
         """Start the background work. The store and the keeper are open already."""
         self.metrics.build(__version__)
+        self.metrics.process_may_use(process_limits(read_file, os.cpu_count() or 1))
+        self.metrics.tell_clock(clock.unix_now)
         self._in_background(watch_loop(self.metrics, clock.monotonic, clock.cpu_seconds_of_this_thread))
         self._in_background(self._sampler.run())
+        self._in_background(watch_certificates(certificate_files(self.settings.store), self.metrics.certificates_end))
 
     async def stop(self) -> None:
         """Stop everything, the store last."""
@@ -186,7 +192,7 @@ class Service:
         routes = under_issuer_path(named, urlsplit(issuer).path)
         for route in routes.values():
             if route.operation is not None:
-                metrics.expect_request("POST", route.path, 200)
+                metrics.expect_requests("POST", route.path)
         self._framework = framework(edge, routes, __version__, issuer)
         behind: App = self._framework  # type: ignore[assignment]
         if settings.process.fast_path is FastPath.OFF:
@@ -281,6 +287,12 @@ def jwks_endpoint(keeper: KeyKeeper, max_age_seconds: int) -> DocumentEndpoint[J
             raise temporarily_unavailable("no_keys", retry_after_seconds=2) from None
 
     return DocumentEndpoint(current, lambda made: Document(made.body, max_age_seconds, made.etag))
+
+
+def certificate_files(store: StoreSettings) -> dict[str, Path]:
+    """The configured certificates by their use, as ``tls_certificate_expiry_timestamp_seconds`` names it."""
+    files = {"store_ca": store.redis_ca_file, "store_client": store.redis_cert_file}
+    return {use: path for use, path in files.items() if path is not None}
 
 
 def describe_framework(application: Litestar) -> Document:

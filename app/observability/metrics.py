@@ -7,7 +7,7 @@ Rules:
   once: ``labels()`` costs more than ``observe()``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
@@ -16,12 +16,14 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from app.observability.loop_metrics import HistogramChild, LoopCounter, LoopHistogram
+from app.observability.process_limits import ProcessLimits
 from app.observability.store_metrics import OPERATION_SECONDS, StoreMetrics
 
 REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 OPERATIONS = ("issue", "refresh", "introspect", "revoke")
 OUTCOMES = ("ok", "active", "inactive", "refused", "error")
+USUAL_STATUSES = (200, 400, 401, 429, 500, 503)
 _FITTING_OUTCOMES = {
     "issue": ("ok", "refused", "error"),
     "refresh": ("ok", "refused", "error"),
@@ -113,6 +115,26 @@ class Metrics:
             registry=r,
         )
         self.event_loop_cpu = Counter("event_loop_cpu_seconds", "CPU time of the event loop's thread.", registry=r)
+        self._memory_limit = Gauge(
+            "process_memory_limit_bytes",
+            "The memory that the process may use: its control group's limit, or the machine's size.",
+            registry=r,
+        )
+        self._cpu_limit = Gauge(
+            "process_cpu_limit_cores", "The CPU cores that the process may use, fractions included.", registry=r
+        )
+        self._clock = Gauge(
+            "process_clock_seconds",
+            "The process's clock at the scrape, in Unix seconds: its difference to the sample's own time is skew.",
+            registry=r,
+        )
+        self._certificates = Gauge(
+            "tls_certificate_expiry_timestamp_seconds",
+            "When a configured TLS certificate ends, in Unix seconds; of several in one file, the first to end.",
+            ["certificate"],
+            registry=r,
+        )
+        self.otlp_dropped = Counter("otlp_dropped", "Spans that the trace collector did not get.", registry=r)
         self._build = Info("build", "What is running.", registry=r)
         ProcessCollector(registry=r)
         PlatformCollector(registry=r)
@@ -124,6 +146,20 @@ class Metrics:
         """Say which version runs."""
         self._build.info({"version": version})
 
+    def process_may_use(self, limits: ProcessLimits) -> None:
+        """Say how much memory and CPU the process may use."""
+        self._memory_limit.set(limits.memory_bytes)
+        self._cpu_limit.set(limits.cpu_cores)
+
+    def tell_clock(self, unix_now: Callable[[], float]) -> None:
+        """Show this clock in every scrape."""
+        self._clock.set_function(unix_now)
+
+    def certificates_end(self, at: Mapping[str, float]) -> None:
+        """When each TLS certificate ends, in Unix seconds by its use: ``store_ca``, ``store_client``, ``listener``."""
+        for use, moment in at.items():
+            self._certificates.labels(use).set(moment)
+
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered. ``method`` and ``route`` must come from our own tables."""
         key = (method, route, status)
@@ -132,11 +168,12 @@ class Metrics:
             child = self._request_children[key] = self._requests.labels(method, route, str(status))
         child.observe(seconds)
 
-    def expect_request(self, method: str, route: str, status: int) -> None:
-        """Let a series exist before its first request."""
-        key = (method, route, status)
-        if key not in self._request_children:
-            self._request_children[key] = self._requests.labels(method, route, str(status))
+    def expect_requests(self, method: str, route: str) -> None:
+        """Let the series of a route's usual answers exist before the first one: rates of failures begin at zero."""
+        for status in USUAL_STATUSES:
+            key = (method, route, status)
+            if key not in self._request_children:
+                self._request_children[key] = self._requests.labels(method, route, str(status))
 
     def operation(self, operation: str, outcome: str, seconds: float) -> None:
         """A token operation ended."""
