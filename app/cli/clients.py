@@ -6,6 +6,7 @@ through stdin. It is shown once, by the command that makes it.
 
 import os
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -25,6 +26,8 @@ from app.config.load import Loaded
 from app.config.problems import ConfigurationError
 from app.randomness import random_bytes
 
+UNREACHABLE = 3
+
 
 @click.group()
 def clients() -> None:
@@ -41,24 +44,61 @@ def clients() -> None:
     help="How the client will authenticate.",
 )
 @click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help="A scope it may ask for; repeatable.")
+@click.option(
+    "--access-token-format",
+    "access_token_format",
+    type=click.Choice(["opaque", "jwt"]),
+    help="The form of its access tokens. [default: opaque]",
+)
+@click.option(
+    "--rate-limit-per-minute", "rate_limit", metavar="N|unlimited", help="[default: RATE_LIMIT_REQUESTS_PER_MINUTE]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def new(client_id: str | None, auth_method: str, scopes: tuple[str, ...], as_json: bool) -> None:
+@click.option(
+    "--into",
+    metavar="secret://NAMESPACE/NAME",
+    help="Print nothing; write the entries client-id, client-secret and clients.yaml of this Kubernetes Secret, which "
+    "must exist. A secret that is there is kept.",
+)
+def new(
+    *,
+    client_id: str | None,
+    auth_method: str,
+    scopes: tuple[str, ...],
+    access_token_format: str | None,
+    rate_limit: str | None,
+    as_json: bool,
+    into: str | None,
+) -> None:
     """Make a client with a generated secret of 256 bits.
 
     Prints the secret, which is kept nowhere, and the entry for the clients file, which holds only its hash.
     """
+    if into is not None and as_json:
+        raise click.UsageError("--into prints nothing: leave --json out")
     name = client_id if client_id is not None else new_client_id(random_bytes)
+
+    def entry_for(secret: str) -> str:
+        # JSON strings are YAML strings, whatever the id and the scopes contain.
+        quoted = [msgspec.json.encode(text).decode() for text in (name, *scopes)]
+        more = f"    access_token: {{format: {access_token_format}}}\n" if access_token_format else ""
+        if rate_limit:
+            limit = rate_limit if rate_limit.isdigit() else msgspec.json.encode(rate_limit).decode()
+            more += f"    rate_limit_per_minute: {limit}\n"
+        return (
+            f"  - id: {quoted[0]}\n"
+            f"    auth_method: {auth_method}\n"
+            f'    secrets: [{{hash: "{sha256_entry(secret)}"}}]\n'
+            f"    grants: [client_credentials]\n"
+            f"    scopes: [{', '.join(quoted[1:])}]\n{more}"
+        )
+
     secret = new_secret(random_bytes)
-    # JSON strings are YAML strings, whatever the id and the scopes contain.
-    quoted = [msgspec.json.encode(text).decode() for text in (name, *scopes)]
-    entry = (
-        f"  - id: {quoted[0]}\n"
-        f"    auth_method: {auth_method}\n"
-        f'    secrets: [{{hash: "{sha256_entry(secret)}"}}]\n'
-        f"    grants: [client_credentials]\n"
-        f"    scopes: [{', '.join(quoted[1:])}]\n"
-    )
+    entry = entry_for(secret)
     _refuse_wrong(entry)
+    if into is not None:
+        _write_into(into, name, secret, entry_for)
+        return
     if as_json:
         click.echo(msgspec.json.encode({"client_id": name, "client_secret": secret, "entry": entry}))
         return
@@ -66,6 +106,27 @@ def new(client_id: str | None, auth_method: str, scopes: tuple[str, ...], as_jso
     click.echo(f"client secret: {secret}")
     click.echo("The secret is shown only now. The entry for the clients file, below `clients:`:\n", err=True)
     click.echo(f"\n{entry}", nl=False)
+
+
+def _write_into(uri: str, name: str, secret: str, entry_for: Callable[[str], str]) -> None:
+    """Fill a Secret; the entry follows the options, while a client secret that is there stays."""
+    namespace, slash, secret_name = uri.removeprefix("secret://").partition("/")
+    if not (uri.startswith("secret://") and namespace and slash and secret_name) or "/" in secret_name:
+        raise click.UsageError(f"--into is not secret://NAMESPACE/NAME: {uri:.200}")
+    from app.cli.kubernetes_secret import SecretRefused, SecretUnreachable, change_entries  # noqa: PLC0415 - 0.6 s
+
+    def change(held: Mapping[str, str]) -> Mapping[str, str]:
+        kept = held.get("client-secret") or secret
+        return {"client-id": name, "client-secret": kept, "clients.yaml": f"version: 1\nclients:\n{entry_for(kept)}"}
+
+    try:
+        written = change_entries(namespace, secret_name, change)
+    except SecretRefused as error:
+        raise click.ClickException(str(error)) from None
+    except SecretUnreachable as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(UNREACHABLE)
+    click.echo(f"{uri}: {'wrote ' + ', '.join(sorted(written)) if written else 'nothing to do'}")
 
 
 def _refuse_wrong(entry: str) -> None:

@@ -14,7 +14,7 @@ from app.config.values import (
     setting,
 )
 
-_ADDRESS = "host:port, or [IPv6]:port; port 0 lets the system choose"
+_ADDRESS = "host:port, or [IP address]:port; port 0 lets the system choose"
 
 
 class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True):

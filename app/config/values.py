@@ -6,7 +6,7 @@ Rules:
 """
 
 import re
-from ipaddress import IPv6Network, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
@@ -54,7 +54,10 @@ class Address(msgspec.Struct, frozen=True):
 
 
 def parse_address(text: str) -> Address:
-    """``host:port`` or ``[ipv6]:port``."""
+    """``host:port`` or ``[ip]:port``.
+
+    An IPv4 address may stand in brackets, too: ``[$(POD_IP)]:9464`` is right whatever the pod's address is.
+    """
     host, colon, port = text.rpartition(":")
     if not colon:
         raise ValueError("has no port")
@@ -63,11 +66,9 @@ def parse_address(text: str) -> Address:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
         try:
-            network = ip_network(host.partition("%")[0])
+            ip_address(host)
         except ValueError:
-            network = None
-        if not isinstance(network, IPv6Network):
-            raise ValueError("what stands in brackets is not an IPv6 address")
+            raise ValueError("what stands in brackets is not an IP address") from None
     elif ":" in host:
         raise ValueError("an IPv6 address must stand in brackets")
     elif not _HOST_NAME.fullmatch(host):

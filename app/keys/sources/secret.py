@@ -165,7 +165,7 @@ class SecretSource:
             if self._kubeconfig is not None:
                 config.load_kube_config(str(self._kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
             else:
-                _load_default(configuration)
+                load_default(configuration)
         except config.ConfigException as error:
             raise SourceDenied(f"{self.describe()}: no way to the API server: {error}") from None
         except OSError as error:
@@ -174,7 +174,8 @@ class SecretSource:
         return CoreV1Api(ApiClient(configuration))
 
 
-def _load_default(configuration: Configuration) -> None:
+def load_default(configuration: Configuration) -> None:
+    """Reach the API server as the pod's own account, or outside a cluster as ``KUBECONFIG`` says."""
     try:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except config.ConfigException:

@@ -86,7 +86,7 @@ def test_a_value_is_read(name: str, text: str, value: object) -> None:
         ("BIND_ADDR", "8080", "has no port"),
         ("BIND_ADDR", "127.0.0.1:65536", "not a number from 0 to 65535"),
         ("BIND_ADDR", "::1:8080", "must stand in brackets"),
-        ("BIND_ADDR", "[127.0.0.1]:80", "not an IPv6 address"),
+        ("BIND_ADDR", "[localhost]:80", "not an IP address"),
         ("BIND_ADDR", ":8080", "not an IP address or a host name"),
         ("EXTERNAL_BASE_URL", "auth.example.com", "not an absolute http or https URL"),
         ("EXTERNAL_BASE_URL", "https://a.example/?x", "has a query or a fragment"),

@@ -1,0 +1,85 @@
+"""``auth-service clients new --into``: a client whose secret goes to a Kubernetes Secret and nowhere else."""
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from app.cli import cli
+from app.config.generated_secrets import sha256_entry
+from tests.keys.api_server import ApiServer
+
+INTO = ("--into", "secret://auth/demo")
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    # The library reads the variable once, when it is imported.
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+    return lambda *arguments: CliRunner().invoke(cli, ("clients", "new", "--id", "demo", *arguments))
+
+
+@pytest.fixture
+def secret(api_server: ApiServer) -> Callable[[], dict[str, str]]:
+    """The Secret's entries, which begin empty."""
+    api_server._store("auth", "demo", {"metadata": {"name": "demo", "labels": {"team": "a"}}})
+
+    def entries() -> dict[str, str]:
+        data = api_server.secrets["auth", "demo"].get("data", {})
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+    return entries
+
+
+def test_an_empty_secret_gets_a_client_that_works(
+    run: Run, secret: Callable[[], dict[str, str]], api_server: ApiServer, tmp_path: Path
+) -> None:
+    done = run(*INTO, "--scope", "read", "--access-token-format", "jwt", "--rate-limit-per-minute", "unlimited")
+    assert done.exit_code == 0, done.output
+    entries = secret()
+    assert entries["client-id"] == "demo"
+    assert entries["client-secret"].startswith("ascs_")
+    assert entries["client-secret"] not in done.output
+    (client,) = yaml.safe_load(entries["clients.yaml"])["clients"]
+    assert client["secrets"] == [{"hash": sha256_entry(entries["client-secret"])}]
+    assert client["access_token"] == {"format": "jwt"}
+    assert api_server.secrets["auth", "demo"]["metadata"]["labels"] == {"team": "a"}
+    (tmp_path / "clients.yaml").write_text(entries["clients.yaml"])
+    assert CliRunner().invoke(cli, ("clients", "check", str(tmp_path / "clients.yaml"))).exit_code == 0
+
+
+def test_a_second_run_changes_nothing(run: Run, secret: Callable[[], dict[str, str]], api_server: ApiServer) -> None:
+    run(*INTO, "--scope", "read")
+    before, version = secret(), api_server.version
+    done = run(*INTO, "--scope", "read")
+    assert (done.exit_code, secret(), api_server.version) == (0, before, version)
+    assert "nothing to do" in done.output
+
+
+def test_other_options_change_the_entry_and_keep_the_secret(run: Run, secret: Callable[[], dict[str, str]]) -> None:
+    run(*INTO, "--scope", "read")
+    before = secret()
+    assert run(*INTO, "--scope", "read", "--scope", "write", "--rate-limit-per-minute", "100").exit_code == 0
+    assert secret()["client-secret"] == before["client-secret"]
+    (client,) = yaml.safe_load(secret()["clients.yaml"])["clients"]
+    assert (client["scopes"], client["rate_limit_per_minute"]) == (["read", "write"], 100)
+
+
+@pytest.mark.parametrize(("status", "exit_code"), [(403, 1), (404, 1), (500, 3)])
+def test_what_the_api_server_refuses_is_told_from_what_may_be_tried_again(
+    run: Run, secret: Callable[[], dict[str, str]], api_server: ApiServer, status: int, exit_code: int
+) -> None:
+    api_server.answer_with = status
+    done = run(*INTO)
+    assert done.exit_code == exit_code
+    assert f"the API server answered {status}" in done.output
+    assert "canary-text" not in done.output
+
+
+@pytest.mark.parametrize("uri", ["auth/demo", "secret://auth", "secret:///demo", "secret://a/b/c"])
+def test_a_place_that_is_none_is_refused(run: Run, uri: str) -> None:
+    assert run("--into", uri).exit_code == 2
