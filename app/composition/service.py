@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Container, Coroutine, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from app.config.clients import ClientRegistry
 from app.config.process import FastPath
 from app.config.settings import Settings
 from app.config.store import StoreSettings
+from app.endpoints.addresses import ClientAddresses
 from app.endpoints.admission import Admission
 from app.endpoints.argon2id import Argon2idVerifier
 from app.endpoints.client_authentication import ClientAuthenticator, VerifiedSecrets
@@ -98,6 +100,7 @@ class Service:
             is_https=issuer.startswith("https:"),
             allowed_origins=[origin.encode() for origin in settings.listeners.allowed_origins],
             is_draining=self.draining,
+            addresses=ClientAddresses([ip_network(network) for network in settings.listeners.trusted_proxies]),
         )
         self._health = HealthEndpoints(self._read_health, self._read_readiness)
         self.public_application = self._public_application(issuer)

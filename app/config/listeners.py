@@ -9,6 +9,7 @@ from app.config.values import (
     Address,
     parse_address,
     parse_base_url,
+    parse_network,
     parse_origin,
     parse_path,
     setting,
@@ -49,6 +50,15 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True):
             parse=parse_path,
         ),
     ] = None
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        setting(
+            "The proxies in front, each of which appends its client's address to `X-Forwarded-For` or `Forwarded`. The "
+            "rightmost address there that is not in this list is the client's, for limits, log and audit.",
+            allowed="addresses and networks such as 10.0.0.0/8, separated by commas or spaces",
+            parse=parse_network,
+        ),
+    ] = ()
     external_base_url: Annotated[
         str,
         setting(

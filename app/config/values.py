@@ -6,7 +6,7 @@ Rules:
 """
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
@@ -74,6 +74,17 @@ def parse_address(text: str) -> Address:
     elif not _HOST_NAME.fullmatch(host):
         raise ValueError("the host is not an IP address or a host name")
     return Address(host, int(port))
+
+
+def parse_network(text: str) -> str:
+    """An IP address or a network in CIDR notation."""
+    try:
+        network = ip_network(text)
+    except ValueError:
+        raise ValueError("is neither an IP address nor a network without host bits") from None
+    if network.prefixlen == 0:
+        raise ValueError("everybody is no proxy: whoever is trusted can take any address")
+    return str(network)
 
 
 def _split_url(text: str) -> SplitResult:

@@ -12,7 +12,10 @@ class Request(msgspec.Struct, gc=False):
     method: str
     body: bytes = b""
     peer: str | None = None
-    """The client's address as the server sees it; None if it is unknown."""
+    """The client's address; None if it is unknown. Adapters give the peer's, the edge finds the one that counts."""
+    x_forwarded_for: bytes | None = None
+    forwarded: bytes | None = None
+    """What proxies say, several lines joined by commas; only the edge reads them (:mod:`app.endpoints.addresses`)."""
     has_query: bool = False
     authorization: bytes | None = None
     content_type: bytes | None = None

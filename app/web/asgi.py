@@ -81,9 +81,9 @@ def read_head(edge: Edge, scope: Message) -> tuple[Request, int]:
     for name, value in scope["headers"]:
         if name == b"authorization":
             # Two are a list by RFC 9110 section 5.3, and a list is no credentials: joined, they are refused.
-            request.authorization = value if request.authorization is None else request.authorization + b", " + value
+            request.authorization = joined(request.authorization, value)
         elif name == b"content-type":
-            request.content_type = value if request.content_type is None else request.content_type + b", " + value
+            request.content_type = joined(request.content_type, value)
         elif name == b"x-request-id":
             request_id = value
         elif name == b"content-length":
@@ -94,8 +94,17 @@ def read_head(edge: Edge, scope: Message) -> tuple[Request, int]:
             request.if_none_match = value
         elif name == b"origin":
             request.origin = value
+        elif name == b"x-forwarded-for":
+            request.x_forwarded_for = joined(request.x_forwarded_for, value)
+        elif name == b"forwarded":
+            request.forwarded = joined(request.forwarded, value)
     request.request_id = edge.request_id(request_id)
     return request, announced
+
+
+def joined(before: bytes | None, value: bytes) -> bytes:
+    """A field of several lines as one (RFC 9110 section 5.3)."""
+    return value if before is None else before + b", " + value
 
 
 async def send_response(send: Send, response: Response, *, close: bool = False) -> None:

@@ -3,7 +3,7 @@
 :meth:`Edge.answer` gives a finished response at once when nothing has to be waited for, else an awaitable.
 
 1. a request id (given and sane, or made);
-2. the method;
+2. the address that counts, and the method;
 3. the endpoint;
 4. refusals and failures become responses, here and nowhere else;
 5. metrics, one log line and one audit event for what went wrong, CORS, ``Connection: close`` while draining.
@@ -13,6 +13,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Collection
 
+from app.endpoints.addresses import ClientAddresses
 from app.endpoints.answers import EMPTY_NO_STORE, STRICT_TRANSPORT_SECURITY, error_answer, method_not_allowed
 from app.endpoints.exchange import Headers, Request, Response
 from app.endpoints.introspection import is_active
@@ -44,6 +45,7 @@ class Edge:
         is_https: bool = False,
         allowed_origins: Collection[bytes] = (),
         is_draining: Callable[[], bool] = lambda: False,
+        addresses: ClientAddresses | None = None,
     ) -> None:
         self._metrics = metrics
         self._audit = audit
@@ -53,6 +55,7 @@ class Edge:
         """What the issuer's scheme adds to every response."""
         self._allowed_origins = frozenset(allowed_origins)
         self._is_draining = is_draining
+        self._address_of = (addresses or ClientAddresses()).of
 
     def request_id(self, given: bytes | None) -> str:
         """The request's id: the one given if it is harmless in logs and headers, else a new one."""
@@ -64,6 +67,7 @@ class Edge:
         """Answer a request whose body is complete. Never raises for anything that the request contains."""
         started = self._stopwatch()
         request.operation = route.operation
+        request.peer = self._address_of(request)
         if request.method not in route.methods:
             return self._finish(route, request, self._other_method(route, request), started)
         try:
@@ -78,6 +82,7 @@ class Edge:
         """Answer a request that was refused before its body was read."""
         started = self._stopwatch()
         request.operation = route.operation
+        request.peer = self._address_of(request)
         return self._finish(route, request, self._failed(route, request, refusal, started), started)
 
     async def _wait(self, route: Route, request: Request, result: Awaitable[Response], started: float) -> Response:

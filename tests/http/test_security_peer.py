@@ -1,11 +1,13 @@
 """Who is asking is told by the connection, never by the request."""
 
 import secrets
+from collections.abc import Iterator
 
 import pytest
 
 from tests.programs.service_calls import ServiceCalls
 from tests.programs.service_clients import BASIC
+from tests.programs.service_fixtures import StartService
 
 CLAIMED = "203.0.113.7"
 
@@ -34,3 +36,30 @@ def test_no_header_says_who_the_peer_is(service: ServiceCalls, headers: dict[str
     (record,) = (r for r in service.process.log_records() if r.get("request_id") == request_id)
     assert record["peer"] == "127.0.0.1"
     assert CLAIMED not in service.process.logs
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([("x-forwarded-for", f"198.51.100.1, {CLAIMED}")], CLAIMED),
+        ([("x-forwarded-for", CLAIMED), ("x-forwarded-for", "127.0.0.9")], CLAIMED),
+        ([("forwarded", f'for="[2001:db8::9]", for={CLAIMED};proto=https')], CLAIMED),
+        ([("x-forwarded-for", CLAIMED), ("forwarded", "for=198.51.100.1")], "127.0.0.1"),
+        ([("x-real-ip", CLAIMED)], "127.0.0.1"),
+    ],
+    ids=["last of several", "several lines", "forwarded", "disagreeing", "another header"],
+)
+def test_a_trusted_proxy_says_who_its_peer_is(
+    proxied: ServiceCalls, headers: list[tuple[str, str]], expected: str
+) -> None:
+    request_id = f"peer-{secrets.token_hex(8)}"
+    proxied.http.post("/oauth/token", data={}, headers=[*headers, ("x-request-id", request_id)])
+    (record,) = (r for r in proxied.process.log_records() if r.get("request_id") == request_id)
+    assert record["peer"] == expected
+
+
+@pytest.fixture(scope="module")
+def proxied(start_module_service: StartService) -> Iterator[ServiceCalls]:
+    calls = ServiceCalls(start_module_service(TRUSTED_PROXIES="127.0.0.0/8"))
+    yield calls
+    calls.close()
