@@ -13,7 +13,7 @@ import hmac
 from collections.abc import Callable
 from enum import Enum
 
-from app.endpoints.signed_tokens import SignedTokens, issued_facts
+from app.endpoints.signed_tokens import SignedTokens
 from app.model.clients import Client
 from app.model.tokens import TokenKind
 from app.protocol.access_token import audience_values
@@ -96,10 +96,11 @@ class AdminAuthorization:
             if record is None or record.expires_at <= now or self._issuer not in record.audience:
                 return None
             return self._still_allowed(record.client_id, record.scope)
-        claims = self._signed_tokens.verify_access_token(token, now)
-        if claims is None or self._issuer not in audience_values(claims.aud):
+        signed = self._signed_tokens.verify_access_token(token, now)
+        if signed is None or self._issuer not in audience_values(signed.claims.aud):
             return None  # RFC 9068 section 4: a token for another resource server is not for us
-        if await self._store.is_jwt_revoked(jti_ref(claims.jti), claims.family, issued_facts(claims)):
+        claims = signed.claims
+        if await self._store.is_jwt_revoked(jti_ref(claims.jti), claims.family, signed.issued):
             return None
         return self._still_allowed(claims.client_id, claims.scope)
 

@@ -7,7 +7,7 @@ from app.endpoints.answers import json_answer
 from app.endpoints.client_authentication import FindClient, require_confidential
 from app.endpoints.exchange import Request, Response
 from app.endpoints.parameters import read_parameters
-from app.endpoints.signed_tokens import SignedTokens, issued_facts
+from app.endpoints.signed_tokens import SignedTokens
 from app.model.clients import Client
 from app.model.tokens import TokenKind
 from app.protocol.access_token import audience_values
@@ -64,12 +64,13 @@ class IntrospectionEndpoint:
         if kind is TokenKind.REFRESH:
             refresh = await self._store.find_refresh_token(token_ref(token))
             return introspect_refresh_token(refresh, caller, self._issuer, now)
-        claims = self._signed_tokens.verify_access_token(token, now)
-        if claims is None or self._find_client(claims.client_id) is None:
+        signed = self._signed_tokens.verify_access_token(token, now)
+        if signed is None or self._find_client(signed.claims.client_id) is None:
             return None
+        claims = signed.claims
         if not may_see(caller, claims.client_id, audience_values(claims.aud)):
             return None
-        revoked = await self._store.is_jwt_revoked(jti_ref(claims.jti), claims.family, issued_facts(claims))
+        revoked = await self._store.is_jwt_revoked(jti_ref(claims.jti), claims.family, signed.issued)
         return introspect_jwt(claims, revoked, caller, now)
 
 

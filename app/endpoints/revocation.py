@@ -83,11 +83,11 @@ class RevocationEndpoint:
         return record is not None
 
     async def _revoke_jwt(self, token: str, client: Client, now: float) -> bool:
-        claims = self._signed_tokens.verify_access_token(token, now)
-        if claims is not None:
-            _require_owner(claims.client_id, client)
-            await self._store.revoke_jwt(jti_ref(claims.jti), claims.exp)
-        return claims is not None
+        signed = self._signed_tokens.verify_access_token(token, now)
+        if signed is not None:
+            _require_owner(signed.claims.client_id, client)
+            await self._store.revoke_jwt(jti_ref(signed.claims.jti), signed.claims.exp)
+        return signed is not None
 
 
 def _require_owner(owner: str, client: Client) -> None:

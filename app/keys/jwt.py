@@ -33,6 +33,14 @@ MAX_WAITING_SIGNATURES = 512
 _FORBIDDEN_HEADERS = frozenset({"jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "crit", "b64", "zip", "enc"})
 
 
+class Verified(msgspec.Struct, frozen=True, gc=False):
+    """A JWT that may be believed."""
+
+    claims: dict[str, Any]
+    key_id: str
+    """The ``kid`` of the key that signed it."""
+
+
 def needs_thread(algorithm: str) -> bool:
     """Whether signing takes too long for the event loop: True for RSA."""
     return is_rsa(algorithm)
@@ -77,7 +85,7 @@ def verify(
     now: float,
     skew_seconds: float = 0,
     on_unknown_kid: Callable[[], None] | None = None,
-) -> dict[str, Any]:
+) -> Verified:
     """The claims of a JWT that this service signed and that is alive at ``now`` (Unix seconds).
 
     ``typ`` is the media type without ``application/``, such as ``at+jwt`` (RFC 9068 section 4). ``skew_seconds`` is
@@ -111,7 +119,7 @@ def verify(
         raise InvalidToken("signature")
     claims = _json_object(_decode(payload_part))
     _check_claims(claims, issuer, now, skew_seconds)
-    return claims
+    return Verified(claims, key.kid)
 
 
 def _check_claims(claims: dict[str, Any], issuer: str, now: float, skew_seconds: float) -> None:

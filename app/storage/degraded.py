@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.deferred import DeferredRevocations, Wish
-from app.storage.epochs import Epoch
+from app.storage.epochs import Epoch, EpochsWatcher
 from app.storage.expiry import ExpiringMarks
 from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreFull, StoreUnavailable
 from app.storage.memory import MemoryStore
@@ -98,6 +98,9 @@ class DegradedMemory:
 
     async def revoke_before(self, epoch: Epoch) -> None:
         await self.memory.revoke_before(epoch)
+
+    def watch_epochs(self, watcher: EpochsWatcher) -> None:
+        self.memory.watch_epochs(watcher)
 
     async def is_jwt_revoked(self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None) -> bool:
         if await self.memory.is_jwt_revoked(ref, family, issued):

@@ -6,7 +6,7 @@ Rules:
 - Every store looks at the epochs before it says that something is alive.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 import msgspec
@@ -23,7 +23,7 @@ class RevocationScope(StrEnum):
     SUBJECT = "subject"
     """Those of a resource owner."""
     KEY = "key"
-    """JWTs signed with a key, by its ``kid``."""
+    """JWTs signed with a key, by its ``kid``: all of them, for whoever holds a leaked key writes any time into them."""
     EVERYTHING = "everything"
     """All of them; its value is empty."""
 
@@ -34,9 +34,18 @@ class Epoch(msgspec.Struct, frozen=True):
     scope: RevocationScope
     value: str
     before: int
-    """Unix seconds; what was issued at this second or later lives."""
+    """Unix seconds; what was issued at this second or later lives. Of a key nothing lives, whatever stands here."""
     until: int
     """Unix seconds from which no token issued before could live anyway."""
+
+
+def end_of_key(kid: str, until: int) -> Epoch:
+    """The epoch that ends every JWT of a key, kept until ``until`` (Unix seconds)."""
+    return Epoch(RevocationScope.KEY, kid, before=until, until=until)
+
+
+EpochsWatcher = Callable[[tuple[Epoch, ...]], None]
+"""Is called with all epochs in force. It must be quick and not raise."""
 
 
 class Epochs:
@@ -44,6 +53,7 @@ class Epochs:
 
     def __init__(self) -> None:
         self._epochs: dict[tuple[RevocationScope, str], Epoch] = {}
+        self._watchers: list[EpochsWatcher] = []
 
     def __len__(self) -> int:
         return len(self._epochs)
@@ -64,11 +74,25 @@ class Epochs:
             if len(self._epochs) >= MAX_EPOCHS:
                 return False
         self._epochs[name] = epoch if known is None else merged(known, epoch)
+        if self._epochs[name] != known:
+            self._tell()
         return True
 
     def replace(self, epochs: Iterable[Epoch]) -> None:
         """Forget what is held and hold these."""
-        self._epochs = {(epoch.scope, epoch.value): epoch for epoch in epochs}
+        before, self._epochs = self._epochs, {(epoch.scope, epoch.value): epoch for epoch in epochs}
+        if self._epochs != before:
+            self._tell()
+
+    def watch(self, watcher: EpochsWatcher) -> None:
+        """Tell ``watcher`` what is held: now, and after every change."""
+        self._watchers.append(watcher)
+        watcher(tuple(self._epochs.values()))
+
+    def _tell(self) -> None:
+        held = tuple(self._epochs.values())
+        for watcher in self._watchers:
+            watcher(held)
 
     def end(self, client_id: str, subject: str, issued_at: int, key_id: str | None = None) -> bool:
         """Whether a token of this origin is dead."""
@@ -79,8 +103,8 @@ class Epochs:
             (RevocationScope.CLIENT, client_id),
             (RevocationScope.SUBJECT, subject),
         ]
-        if key_id is not None:
-            names.append((RevocationScope.KEY, key_id))
+        if key_id is not None and (RevocationScope.KEY, key_id) in self._epochs:
+            return True
         for name in names:
             epoch = self._epochs.get(name)
             if epoch is not None and issued_at < epoch.before:

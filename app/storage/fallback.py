@@ -14,7 +14,7 @@ from typing import Any
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.degraded import DegradedMemory
-from app.storage.epochs import Epoch
+from app.storage.epochs import Epoch, EpochsWatcher
 from app.storage.handover import Handover, ReturningStore
 from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreError, StoreUnavailable, TokenStore
 from app.storage.memory import MemoryStore
@@ -141,6 +141,11 @@ class FallbackStore:
 
     def revoke_before(self, epoch: Epoch) -> Coroutine[Any, Any, None]:
         return self._current.revoke_before(epoch)
+
+    def watch_epochs(self, watcher: EpochsWatcher) -> None:
+        if self._memory is not None:
+            self._memory.watch_epochs(watcher)
+        self._shared.watch_epochs(watcher)
 
     def is_jwt_revoked(
         self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None

@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.deferred import Wish
 from app.storage.degraded import DegradedMemory
-from app.storage.epochs import Epoch
+from app.storage.epochs import Epoch, EpochsWatcher
 from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreUnavailable, TokenStore
 
 SLICE = 100
@@ -108,6 +108,10 @@ class Handover:
     async def revoke_before(self, epoch: Epoch) -> None:
         await self._memory.revoke_before(epoch)
         await self._shared.revoke_before(epoch)
+
+    def watch_epochs(self, watcher: EpochsWatcher) -> None:
+        self._memory.watch_epochs(watcher)
+        self._shared.watch_epochs(watcher)
 
     async def is_jwt_revoked(self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None) -> bool:
         if await self._memory.memory.is_jwt_revoked(ref, family, issued):

@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
-from app.storage.epochs import Epoch
+from app.storage.epochs import Epoch, EpochsWatcher
 
 
 class StoreError(Exception):
@@ -137,6 +137,12 @@ class TokenStore(Protocol):
         """End every token of a scope that was issued before an instant, refresh tokens and JWTs included.
 
         JWTs are known by the ``issued`` facts of :meth:`is_jwt_revoked`. Raises StoreFull beyond ``MAX_EPOCHS``.
+        """
+
+    def watch_epochs(self, watcher: EpochsWatcher) -> None:
+        """Call ``watcher`` with the epochs in force as this process knows them: now, and whenever they change.
+
+        Another replica's epoch is told within a second and the time that a revocation takes to be seen.
         """
 
     async def is_jwt_revoked(self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
-from app.storage.epochs import Epoch, Epochs
+from app.storage.epochs import Epoch, Epochs, EpochsWatcher
 from app.storage.expiry import ExpiringMarks, ExpiryBuckets
 from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreFull
 
@@ -159,6 +159,9 @@ class MemoryStore:
     async def revoke_before(self, epoch: Epoch) -> None:
         if not self._epochs.add(epoch, self._now()):
             raise StoreFull("no room for another epoch")
+
+    def watch_epochs(self, watcher: EpochsWatcher) -> None:
+        self._epochs.watch(watcher)
 
     async def is_jwt_revoked(self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None) -> bool:
         now = self._now()

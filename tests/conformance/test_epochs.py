@@ -1,10 +1,12 @@
 """Ending many tokens at once: by client, by subject, by key, and everything before an instant."""
 
+import asyncio
+
 import msgspec
 import pytest
 
 from app.model.tokens import TokenRef
-from app.storage.epochs import Epoch, RevocationScope
+from app.storage.epochs import Epoch, RevocationScope, end_of_key
 from app.storage.interface import Issuance, IssuedFacts, Rotation, TokenStore
 from tests.conformance.backend import Backend
 from tests.conformance.issued import Grant, access_record, new_grant, new_ref
@@ -71,7 +73,8 @@ async def test_an_epoch_ends_the_jwts_of_its_scope(
     for replica in (store, await backend.open_store()):
         assert await replica.is_jwt_revoked(jwt, None, issued) == ends
         later = msgspec.structs.replace(issued, issued_at=now + 1)
-        assert not await replica.is_jwt_revoked(jwt, None, later)
+        # Whoever holds a leaked key writes any time into what it signs.
+        assert await replica.is_jwt_revoked(jwt, None, later) == (ends and scope is KEY)
 
 
 async def test_what_is_issued_from_that_second_on_lives(backend: Backend, store: TokenStore) -> None:
@@ -109,3 +112,28 @@ async def test_many_epochs_stand_side_by_side(backend: Backend, store: TokenStor
             continue  # its copy may lag by a moment
         alive = [await replica.find_access_token(ref) is not None for ref in refs]
         assert alive == [number % 2 == 1 for number in range(30)]
+
+
+async def test_who_watches_is_told_what_is_in_force_and_every_change(backend: Backend, store: TokenStore) -> None:
+    now = int(backend.clock())
+    first, second = end_of_key("kid-1", now + 3600), Epoch(CLIENT, "billing", now, now + 3600)
+    await store.revoke_before(first)
+    other = await backend.open_store()
+    told: list[set[Epoch]] = []
+    changed = asyncio.Event()
+
+    def watch(epochs: tuple[Epoch, ...]) -> None:
+        told.append(set(epochs))
+        changed.set()
+
+    other.watch_epochs(watch)
+    assert len(told) == 1
+    await store.revoke_before(second)
+    async with asyncio.timeout(5):
+        while told[-1] != {first, second}:
+            changed.clear()
+            await changed.wait()
+    seen = len(told)
+    await store.revoke_before(second)
+    await other.find_access_token(new_ref())
+    assert len(told) == seen

@@ -9,7 +9,7 @@ Rules:
 
 from collections.abc import Callable
 
-from app.storage.epochs import Epoch, Epochs, RevocationScope
+from app.storage.epochs import Epoch, Epochs, EpochsWatcher, RevocationScope
 from app.storage.interface import CorruptRecord
 from app.storage.redis.cache import Lease
 from app.storage.redis.keyspace import Keyspace
@@ -49,6 +49,10 @@ class SharedEpochs:
         """How many times something was heard, or may have been missed."""
         self.hash_name = keyspace.epochs()
         self.version_name = keyspace.epochs_version()
+
+    def watch(self, watcher: EpochsWatcher) -> None:
+        """Tell ``watcher`` the copy: now, and after every change of it."""
+        self._epochs.watch(watcher)
 
     def is_current(self) -> bool:
         """Whether decisions may be made on the copy as it is."""

@@ -20,7 +20,7 @@ import msgspec
 
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
-from app.storage.epochs import MAX_EPOCHS, Epoch
+from app.storage.epochs import MAX_EPOCHS, Epoch, EpochsWatcher
 from app.storage.interface import (
     CorruptRecord,
     Issuance,
@@ -288,6 +288,9 @@ class RedisStore:
             # Known here at once: whatever is decided next reads it.
             epochs.miss()
 
+    def watch_epochs(self, watcher: EpochsWatcher) -> None:
+        self._epochs.watch(watcher)
+
     async def is_jwt_revoked(self, ref: TokenRef, family: str | None, issued: IssuedFacts | None = None) -> bool:
         marks = [self._names.revoked_jwt(ref)]
         if family is not None:
@@ -502,6 +505,9 @@ class RedisStore:
             await asyncio.sleep(COUNT_SECONDS)
             if self._engine.is_connected:
                 await self._flush_counts()
+                if not self._epochs.is_current():
+                    with suppress(StoreError):  # the next decision asks again
+                        await self._ask_epochs()  # for those who watch, where no request asks
                 if turn % LOOK_EVERY == 1:
                     with suppress(StoreError):  # counted as an error of the store; the next look is soon
                         memory = await self.server_memory()

@@ -15,6 +15,7 @@ from app.model.clients import Client
 from app.model.tokens import RECORD_VERSION, AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.protocol.opaque_token import jti_ref, new_token, token_ref
 from app.randomness import random_bytes
+from app.storage.epochs import end_of_key
 from app.storage.interface import Issuance, StoreUnavailable
 from app.storage.memory import MemoryStore
 from tests.unit.endpoints.wiring import API, ISSUER, NOW, Clock, key_ring, signed_by_ring
@@ -184,6 +185,15 @@ async def test_a_revoked_jwt_is_none(what: str) -> None:
         await gate.store.revoke_jwt(jti_ref(JTI), CLAIMS["exp"])
     else:
         await gate.store.revoke_family(CLAIMS["family"], CLAIMS["exp"])
+    assert await gate.check(f"Bearer {token}") is INVALID_TOKEN
+
+
+async def test_a_jwt_of_a_key_that_the_store_knows_as_revoked_is_none() -> None:
+    gate = Gate()
+    token = signed_by_ring(CLAIMS, "at+jwt")
+    await gate.store.revoke_before(end_of_key("another", int(NOW) + 600))
+    assert await gate.check(f"Bearer {token}") is GRANTED
+    await gate.store.revoke_before(end_of_key(key_ring().signing_key("ES256", NOW).kid, int(NOW) + 600))
     assert await gate.check(f"Bearer {token}") is INVALID_TOKEN
 
 

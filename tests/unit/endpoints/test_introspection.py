@@ -21,6 +21,7 @@ from app.protocol.form import JSON_CONTENT_TYPE
 from app.protocol.metadata import INTROSPECTION_PATH
 from app.protocol.opaque_token import new_token
 from app.randomness import random_bytes
+from app.storage.epochs import end_of_key
 from app.storage.interface import CorruptRecord, IssuedFacts, StoreError, StoreUnavailable, UnsupportedRecordVersion
 from app.storage.memory import MemoryStore
 from tests.unit.endpoints.wiring import (
@@ -381,6 +382,17 @@ async def test_an_outage_is_an_outage_and_never_inactive(failure: StoreError) ->
     # What is dead without asking the store is still answered.
     for token in ("x", signed_by_ring(CLAIMS, "JWT"), signed_by_ring(CLAIMS | {"client_id": "x"}, "at+jwt")):
         assert (await wired.introspect(token)).body == b'{"active":false}'
+
+
+async def test_the_epoch_of_a_key_ends_all_jwts_that_it_signed_whatever_time_they_name() -> None:
+    wired = Wired(owner(JWT))
+    issued = (await wired.issue())["access_token"]
+    forged = signed_by_ring(CLAIMS | {"iat": SECOND + 300}, "at+jwt")
+    by_another_key = signed_by_ring(CLAIMS, "at+jwt", algorithm="EdDSA")
+    assert [await wired.is_active(token) for token in (issued, forged, by_another_key)] == [True, True, True]
+    kid = key_ring().signing_key("ES256", NOW).kid
+    await wired.store.revoke_before(end_of_key(kid, SECOND + 200))
+    assert [await wired.is_active(token) for token in (issued, forged, by_another_key)] == [False, False, True]
 
 
 async def test_a_revoked_family_marks_its_jwts_for_as_long_as_they_could_live() -> None:

@@ -48,7 +48,7 @@ def with_header(header: Any, claims: dict[str, Any] | None = None, key: SigningK
 def check(
     presented: str, ring: KeyRing = RING, typ: str = "at+jwt", now: float = NOW, **options: Any
 ) -> dict[str, Any]:
-    return verify(presented, ring, typ=typ, issuer=ISSUER, now=now, **options)
+    return verify(presented, ring, typ=typ, issuer=ISSUER, now=now, **options).claims
 
 
 def reason(presented: str, **options: Any) -> str:
