@@ -100,7 +100,7 @@ async def run(
     try:
         await serve(
             [
-                Listener("public", service.public_application, sockets.public, keep_alive, max_age),
+                Listener("public", service.public_application, sockets.public, keep_alive, max_age, service.public_hot),
                 Listener("admin", service.admin_application, sockets.admin, keep_alive),
                 Listener("metrics", service.metrics_application, sockets.metrics, keep_alive),
             ],

@@ -54,6 +54,7 @@ from app.storage.interface import TokenStore
 from app.web.asgi import App, HotRoutes
 from app.web.edge import Edge
 from app.web.framework import METHODS, framework, openapi_document
+from app.web.hot_connections import HotTable
 from app.web.outer import Outer, nothing_here
 from app.web.routes import GET, POST, Route, route_table, under_issuer_path
 from app.web.serving import Draining
@@ -103,6 +104,7 @@ class Service:
             addresses=ClientAddresses([ip_network(network) for network in settings.listeners.trusted_proxies]),
         )
         self._health = HealthEndpoints(self._read_health, self._read_readiness)
+        self.public_hot: HotTable | None = None
         self.public_application = self._public_application(issuer)
         self.metrics_application = self._metrics_application()
         self.admin_application: App = self._admin_application(issuer)
@@ -198,6 +200,8 @@ class Service:
                 metrics.expect_requests("POST", route.path)
         self._framework = framework(edge, routes, __version__, issuer)
         behind: App = self._framework  # type: ignore[assignment]
+        if settings.process.fast_path is FastPath.PROTOCOL:
+            self.public_hot = HotTable(edge, {path.encode(): route for path, route in routes.items()})
         if settings.process.fast_path is FastPath.OFF:
             return HotRoutes(edge, routes, self._outer(behind, hot=routes, carries=True), carried=METHODS)
         return HotRoutes(edge, routes, self._outer(behind, hot=routes))

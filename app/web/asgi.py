@@ -6,6 +6,7 @@ from typing import Any
 from app.endpoints.exchange import Request, Response
 from app.protocol.form import BODY_LIMIT_BYTES, too_large
 from app.web.edge import Edge
+from app.web.request_heads import read_fields
 from app.web.routes import Route, RouteTable
 
 Message = MutableMapping[str, Any]
@@ -76,35 +77,7 @@ def read_head(edge: Edge, scope: Message) -> tuple[Request, int]:
     """The request without its body, and the body's announced length in bytes (0 if none is announced)."""
     client = scope.get("client")
     request = Request(scope["method"], peer=client[0] if client else None, has_query=bool(scope["query_string"]))
-    request_id: bytes | None = None
-    announced = 0
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            # Two are a list by RFC 9110 section 5.3, and a list is no credentials: joined, they are refused.
-            request.authorization = joined(request.authorization, value)
-        elif name == b"content-type":
-            request.content_type = joined(request.content_type, value)
-        elif name == b"x-request-id":
-            request_id = value
-        elif name == b"content-length":
-            announced = int(value)  # the server's parser has refused anything but digits
-        elif name == b"accept":
-            request.accept = value
-        elif name == b"if-none-match":
-            request.if_none_match = value
-        elif name == b"origin":
-            request.origin = value
-        elif name == b"x-forwarded-for":
-            request.x_forwarded_for = joined(request.x_forwarded_for, value)
-        elif name == b"forwarded":
-            request.forwarded = joined(request.forwarded, value)
-    request.request_id = edge.request_id(request_id)
-    return request, announced
-
-
-def joined(before: bytes | None, value: bytes) -> bytes:
-    """A field of several lines as one (RFC 9110 section 5.3)."""
-    return value if before is None else before + b", " + value
+    return request, read_fields(edge, request, scope["headers"])
 
 
 async def send_response(send: Send, response: Response, *, close: bool = False) -> None:

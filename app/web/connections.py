@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import httptools
-from uvicorn._types import ASGI3Application
+from uvicorn._types import ASGI3Application, HTTPScope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -42,6 +42,10 @@ _PIECE = HEAD_BYTES // 2
 """What is longer is parsed piece by piece, so that a head too large spans at least one whole piece and is noticed."""
 _HEAD_END = b"\r\n\r\n"
 _ABOUT_THE_OFFER = frozenset({b"connection", b"upgrade", b"http2-settings"})
+
+
+class _Ended(Exception):
+    """The connection is closed: what else came on it is not looked at."""
 
 
 class _Flow(FlowControl):
@@ -73,6 +77,8 @@ class Connection(HttpToolsProtocol):
         self._rest, self._rest_start = b"", 0  # what came and is not parsed, because too many requests wait
         self._refusal: Refusal | None = None  # what ends the connection once all before it is answered
         self._host: bytes | None = None
+        self._idle_since = math.inf  # by the loop's clock: since when no request is read or answered
+        self._half_closed = False
         self._piece = 0  # length of what is being parsed
         self._counting = False  # whether the parser is in a head, in trailers or before a chunk
         self._counted = 0  # and for how many whole pieces' bytes it has been
@@ -88,12 +94,13 @@ class Connection(HttpToolsProtocol):
         self.pipeline.clear()
         self._rest = b""
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()
         self._abandon(self._running)  # uvicorn tells the newest request only
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, as far as it is to be parsed now."""
-        self._unset_keepalive_if_required()
-        if self._refusal is not None:
+        self._idle_since = math.inf
+        if self._refusal is not None or self.transport.is_closing():
             return
         if self._rest:
             self._rest, self._rest_start = self._rest[self._rest_start :] + data, 0
@@ -133,6 +140,8 @@ class Connection(HttpToolsProtocol):
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
                 continue
             except httptools.HttpParserError as error:
+                if self.transport.is_closing():
+                    return
                 cause = error.__context__  # what a callback raised
                 self._refuse(cause if isinstance(cause, Refusal) else not_understood())
                 return
@@ -143,13 +152,19 @@ class Connection(HttpToolsProtocol):
             return
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        """As uvicorn's, but the scope is made once it is known that an ASGI application answers.
+
+        Raises _Ended, which stops the parser.
+        """
+        if self.transport.is_closing():
+            raise _Ended
+        self.url, self.headers, self.expect_100_continue = b"", [], False
         self._counting = True
         self._counted = -self._piece
 
     def on_headers_complete(self) -> None:
         """As uvicorn's, without what is not used here (a limit of connections, upgrades), and with the checks."""
-        fields, scope, parser = self.headers, self.scope, self.parser
+        fields, parser = self.headers, self.parser
         if self._counted > 0 or len(fields) > FIELD_LIMIT:
             self._check_size(self.url)
         self._counted = -self._piece  # counting goes on: a chunk may come
@@ -157,13 +172,29 @@ class Connection(HttpToolsProtocol):
             return
         version = parser.get_http_version()
         self._host = check_head(version, fields, self._host)
-        scope["http_version"] = version
-        scope["method"] = parser.get_method().decode("ascii")
+        if version == "1.0":
+            self.expect_100_continue = False  # RFC 9110 section 10.1.1
+        self._begin(version)
+
+    def _begin(self, version: str) -> None:
+        """Begin a request whose head is complete and checked: an ASGI application answers it, in its turn."""
         url = httptools.parse_url(self.url)
         path = url.path.decode("ascii")
-        scope["path"] = unquote(path) if "%" in path else path
-        scope["raw_path"] = url.path
-        scope["query_string"] = url.query or b""
+        scope: HTTPScope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "method": self.parser.get_method().decode("ascii"),
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "root_path": "",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+        }
         self.cycle = cycle = Cycle(
             scope=scope,
             transport=self.transport,
@@ -174,10 +205,10 @@ class Connection(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and parser.should_keep_alive() and not self._is_old(),
+            keep_alive=self._keeps_alive(version),
             on_response=self.on_response_complete,
         )
-        if self._running is None or (self._running.response_complete and not self.pipeline):
+        if self._may_answer_now():
             self._start_asgi_task(cycle, self.app)
         else:
             self.flow.pause_reading()
@@ -215,7 +246,6 @@ class Connection(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self._unset_keepalive_if_required()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             if self._rest and not self.pipeline:
@@ -227,15 +257,54 @@ class Connection(HttpToolsProtocol):
         elif self._refusal is not None:
             self._end(self._refusal)
         else:
+            self._await_next()
+
+    def _await_next(self) -> None:
+        """Nothing waits for an answer: the connection is kept for a while."""
+        if self._half_closed:
+            self.transport.close()
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that was idle for its time; look again later at one that was not.
+
+        One timer goes on through all requests of a connection: to set and cancel one for each costs more than to parse
+        it does.
+        """
+        self.timeout_keep_alive_task = None
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            if left != math.inf:
+                self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        elif not self.transport.is_closing():
+            self.transport.close()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's has nothing to say
+        """The client sends no more. Who asked, and then closed its side, still gets its answers.
+
+        RFC 9112 section 9.6 has clients that do this; TLS (RFC 8446 section 6.1) has it too, but not asyncio.
+        """
+        self._half_closed = True
+        return self.scheme == "http" and not self._is_idle() and not self.cycle.more_body
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
         task = self.loop.create_task(cycle.run_asgi(app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
+
+    def _keeps_alive(self, version: str) -> bool:
+        """Whether the connection goes on after the request that begins now."""
+        return version != "1.0" and self.parser.should_keep_alive() and not self._is_old()
+
+    def _may_answer_now(self) -> bool:
+        """Whether all requests before the one that begins now are answered."""
+        return self._running is None or (self._running.response_complete and not self.pipeline)
 
     def _is_old(self) -> bool:
         """Whether the request that begins now is to be the connection's last."""

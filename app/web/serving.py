@@ -22,6 +22,7 @@ import uvicorn
 from app.randomness import RandomBytes
 from app.web.asgi import App
 from app.web.connections import Connection
+from app.web.hot_connections import HotConnection, HotTable
 
 logger = logging.getLogger("app.serving")
 
@@ -46,6 +47,8 @@ class Listener(msgspec.Struct, frozen=True):
     keep_alive_seconds: int
     max_age_seconds: float = math.inf
     """How old a connection may get before an answer ends it."""
+    hot: HotTable | None = None
+    """What is answered in front of the application, inside the parser's callback."""
 
 
 class Draining:
@@ -96,8 +99,7 @@ async def serve(
     The last listener in the sequence stays open longest: give the one that probes use last.
     """
     signals = _Signals()  # before any request is answered: who sees the service ready may end it
-    connection = functools.partial(Connection, random_bytes=random_bytes)
-    servers = [_server(listener, connection) for listener in listeners]
+    servers = [_server(listener, random_bytes) for listener in listeners]
     running = [
         asyncio.ensure_future(server.serve(sockets=[listener.socket]))
         for server, listener in zip(servers, listeners, strict=True)
@@ -161,11 +163,16 @@ async def _close(servers: Sequence[_Server], running: Sequence[asyncio.Future[No
     hurry.cancel()
 
 
-def _server(listener: Listener, connection: Callable[..., Connection]) -> _Server:
+def _server(listener: Listener, random_bytes: RandomBytes) -> _Server:
+    connection: Callable[..., Connection] = functools.partial(
+        Connection if listener.hot is None else functools.partial(HotConnection, hot=listener.hot),
+        random_bytes=random_bytes,
+        max_age_seconds=listener.max_age_seconds,
+    )
     return _Server(
         uvicorn.Config(
             listener.application,
-            http=functools.partial(connection, max_age_seconds=listener.max_age_seconds),  # type: ignore[arg-type]
+            http=connection,  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,

@@ -17,7 +17,7 @@ from tests.programs.service_calls import ServiceCalls
 from tests.programs.service_clients import CANARY, EVERY_CLIENT, RegisteredClient, write_clients
 from tests.programs.service_process import ServiceProcess
 
-FAST_PATHS = ("asgi", "off")
+FAST_PATHS = ("protocol", "asgi", "off")
 """Every mode that the service can be served in: each test over HTTP runs in each."""
 
 ALLOWED_ORIGIN = "https://app.example.com"

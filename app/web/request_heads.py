@@ -1,0 +1,39 @@
+"""What the hot endpoints are told of a request's header fields, whatever server parsed them."""
+
+from collections.abc import Iterable
+
+from app.endpoints.exchange import Request
+from app.web.edge import Edge
+
+
+def read_fields(edge: Edge, request: Request, fields: Iterable[tuple[bytes, bytes]]) -> int:
+    """Fill in a request from its fields, names in lower case; the body's announced length (0 if none is announced)."""
+    request_id: bytes | None = None
+    announced = 0
+    for name, value in fields:
+        if name == b"authorization":
+            # Two are a list by RFC 9110 section 5.3, and a list is no credentials: joined, they are refused.
+            request.authorization = joined(request.authorization, value)
+        elif name == b"content-type":
+            request.content_type = joined(request.content_type, value)
+        elif name == b"x-request-id":
+            request_id = value
+        elif name == b"content-length":
+            announced = int(value)  # the server's parser has refused anything but digits
+        elif name == b"accept":
+            request.accept = value
+        elif name == b"if-none-match":
+            request.if_none_match = value
+        elif name == b"origin":
+            request.origin = value
+        elif name == b"x-forwarded-for":
+            request.x_forwarded_for = joined(request.x_forwarded_for, value)
+        elif name == b"forwarded":
+            request.forwarded = joined(request.forwarded, value)
+    request.request_id = edge.request_id(request_id)
+    return announced
+
+
+def joined(before: bytes | None, value: bytes) -> bytes:
+    """A field of several lines as one (RFC 9110 section 5.3)."""
+    return value if before is None else before + b", " + value

@@ -1,0 +1,438 @@
+"""A connection answers in order, reads no further than it must, and ends as HTTP has it, in each mode."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from http.client import HTTPResponse
+from io import BytesIO
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from app.clock import stopwatch
+from app.endpoints.exchange import Request, Response
+from app.observability.metrics import Metrics
+from app.protocol.form import BODY_LIMIT_BYTES
+from app.randomness import random_bytes
+from app.web.asgi import HotRoutes, Message, Receive, Send
+from app.web.connections import WAITING, Connection
+from app.web.edge import Edge
+from app.web.hot_connections import HotConnection, HotTable
+from app.web.routes import GET, POST, Route, route_table
+
+pytestmark = pytest.mark.anyio
+
+PEER = ("192.0.2.7", 4711)
+BOUND_SECONDS = 5.0
+
+
+class Transport(asyncio.Transport):
+    """A transport that keeps what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": PEER, "sockname": ("192.0.2.1", 80)})
+        self.written = b""
+        self.closed = asyncio.Event()
+        self.reads = True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.closed.is_set(), "written after the end"
+        self.written += bytes(data)
+
+    def close(self) -> None:
+        self.closed.set()
+
+    def abort(self) -> None:
+        self.closed.set()
+
+    def is_closing(self) -> bool:
+        return self.closed.is_set()
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+
+class Answer:
+    """One response of those on a connection."""
+
+    def __init__(self, stream: BytesIO, method: str) -> None:
+        class Socket:
+            def makefile(self, _mode: str) -> Any:
+                return stream
+
+        stream.close = lambda: None  # type: ignore[method-assign]  # HTTPResponse closes what it has read
+        response = HTTPResponse(Socket(), method=method)  # type: ignore[arg-type]
+        response.begin()
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.body = response.read().decode()
+
+
+class Client:
+    """A client on a connection of the service: what it sends is fed to the connection, and no socket is needed."""
+
+    def __init__(self, carrier: str, keep_alive_seconds: float = 60) -> None:
+        self.saw: list[str] = []
+        self.gates: dict[str, asyncio.Event] = {}
+        edge = Edge(metrics=Metrics(), random_bytes=random_bytes, stopwatch=stopwatch)
+        routes = route_table(Route("/hot", POST, self._endpoint), Route("/doc", GET, self._document))
+        application = HotRoutes(edge, routes, self._cold)
+        config = uvicorn.Config(application, ws="none", lifespan="off", log_config=None, access_log=False)
+        config.load()
+        config.timeout_keep_alive = keep_alive_seconds  # type: ignore[assignment]
+        self.state = ServerState()
+        made: Any = {"config": config, "server_state": self.state, "app_state": {}, "random_bytes": random_bytes}
+        hot = HotTable(edge, {path.encode(): route for path, route in routes.items()})
+        self.connection = HotConnection(**made, hot=hot) if carrier == "protocol" else Connection(**made)
+        self.transport = Transport()
+        self.connection.connection_made(self.transport)
+
+    async def _endpoint(self, request: Request) -> Response:
+        body = request.body.decode()
+        self.saw.append(body[:20])
+        if body in self.gates:
+            await asyncio.ensure_future(self.gates[body].wait())
+            self.saw.append(f"{body}, done")
+        return Response(200, b"hot " + request.body[:20], ())
+
+    async def _document(self, request: Request) -> Response:
+        self.saw.append("document")
+        return Response(200, b"document", ())
+
+    async def _cold(self, scope: Message, receive: Receive, send: Send) -> None:
+        self.saw.append(scope["path"])
+        await receive()
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"4")]})
+        await send({"type": "http.response.body", "body": b"cold"})
+
+    def hold(self, body: str) -> asyncio.Event:
+        """Let the endpoint wait for this event when it gets this body."""
+        return self.gates.setdefault(body, asyncio.Event())
+
+    def send(self, *data: bytes) -> None:
+        for each in data:
+            self.connection.data_received(each)
+
+    async def received(self, count: int, method: str = "GET") -> list[Answer]:
+        """So many answers, and nothing else."""
+        await self.until(lambda: self.transport.written.count(b"HTTP/1.1 ") >= count)
+        await self.rest()
+        stream = BytesIO(self.transport.written)
+        answers = [Answer(stream, method) for _ in range(count)]
+        assert stream.read() == b""
+        return answers
+
+    async def rest(self) -> None:
+        """Let everything happen that waits for nothing from outside."""
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        for _ in range(10_000):
+            if condition():
+                return
+            await asyncio.sleep(0)
+        raise AssertionError(f"it did not happen; sent was {self.transport.written[-500:]!r}")
+
+
+def post(body: str = "x", *fields: str, target: str = "/hot", version: str = "1.1", method: str = "POST") -> bytes:
+    lines = [f"{method} {target} HTTP/{version}", "host: x", f"content-length: {len(body)}", *fields]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+def chunked(*pieces: str, trailer: str = "") -> bytes:
+    head = b"POST /hot HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece.encode()) for piece in pieces)
+    return head + chunks + b"0\r\n" + trailer.encode() + b"\r\n"
+
+
+COLD = post("c", target="/cold")
+
+
+@pytest.fixture(params=["protocol", "asgi"])
+async def client(request: pytest.FixtureRequest) -> Client:
+    return Client(request.param)
+
+
+def bodies(answers: list[Answer]) -> list[str]:
+    return [answer.body for answer in answers]
+
+
+async def test_a_hot_answer_that_waits_for_nothing_leaves_at_once() -> None:
+    client = Client("protocol")
+    client.send(post("a"))
+    assert client.transport.written.endswith(b"hot a")
+    assert client.state.tasks == set()
+    assert client.state.total_requests == 1
+
+
+async def test_hot_and_cold_requests_are_answered_in_order(client: Client) -> None:
+    gate = client.hold("b")
+    client.send(post("a") + post("b") + COLD + post("d") + post("e", target="/hot?q=1") + post("f"))
+    await client.rest()
+    assert client.transport.written.count(b"HTTP/1.1 ") == 1  # nothing overtakes what waits
+    gate.set()
+    assert bodies(await client.received(6)) == ["hot a", "hot b", "cold", "hot d", "hot e", "hot f"]
+    assert not client.transport.closed.is_set()
+
+
+async def test_a_request_that_comes_while_another_waits_has_its_turn_after_it(client: Client) -> None:
+    gate = client.hold("slow")
+    for request in (post("slow"), post("b"), COLD):
+        client.send(request)
+        await client.rest()
+    assert (client.saw, client.transport.written) == (["slow"], b"")
+    gate.set()
+    assert bodies(await client.received(3)) == ["hot slow", "hot b", "cold"]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+async def test_what_comes_in_pieces_is_one_request(client: Client, size: int) -> None:
+    everything = post("first") + chunked("sec", "ond", trailer="x-request-id: trailing\r\n") + COLD + post("last")
+    for start in range(0, len(everything), size):
+        client.send(everything[start : start + size])
+        await asyncio.sleep(0)
+    answers = await client.received(4)
+    assert bodies(answers) == ["hot first", "hot second", "cold", "hot last"]
+    assert answers[1].headers["x-request-id"] != "trailing"
+
+
+async def test_many_requests_at_once_leave_room_for_others() -> None:
+    client = Client("protocol")
+    client.send(post("a") * 1000)
+    assert client.transport.written.count(b"HTTP/1.1 ") <= WAITING
+    assert len(await client.received(1000)) == 1000
+
+
+async def test_who_does_not_read_is_answered_no_further(client: Client) -> None:
+    client.connection.pause_writing()
+    client.send(post("a") * 1000)
+    await client.rest()
+    assert len(client.saw) <= WAITING
+    assert not client.transport.reads
+    client.connection.resume_writing()
+    await client.received(1000)
+    assert client.transport.reads
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_who_asks_is_told_to_go_on(client: Client, together: bool) -> None:
+    request = post("a", "expect: 100-continue")
+    head, body = request[:-1], request[-1:]
+    if together:
+        client.send(request)
+    else:
+        client.send(head)
+        await client.until(lambda: client.transport.written == b"HTTP/1.1 100 Continue\r\n\r\n")
+        client.send(body)
+    await client.until(lambda: client.transport.written.endswith(b"hot a"))
+    assert client.transport.written.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+
+
+async def test_an_older_client_is_not_told_to_go_on(client: Client) -> None:
+    """RFC 9110 section 10.1.1."""
+    client.send(post("a", "expect: 100-continue", version="1.0"))
+    [answer] = await client.received(1)
+    assert answer.body == "hot a"
+
+
+async def test_who_announces_too_much_is_not_told_to_go_on(client: Client) -> None:
+    head = f"POST /hot HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {BODY_LIMIT_BYTES + 1}\r\n\r\n"
+    client.send(head.encode())
+    [answer] = await client.received(1)
+    assert (answer.status, answer.headers["connection"]) == (413, "close")
+    assert client.transport.closed.is_set()
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_body_too_large_is_refused_once_and_nothing_after_it_is_read(client: Client, announced: bool) -> None:
+    large = "y" * (BODY_LIMIT_BYTES + 1)
+    client.send((post(large) if announced else chunked(*[large[:5000]] * 14)) + post("a"))
+    [answer] = await client.received(1)
+    assert (answer.status, answer.headers["connection"]) == (413, "close")
+    client.send(post("b"))
+    await client.rest()
+    assert (client.saw, client.transport.closed.is_set()) == ([], True)
+
+
+async def test_the_largest_body_is_taken(client: Client) -> None:
+    client.send(post("y" * BODY_LIMIT_BYTES), chunked(*["z" * 1024] * 64))
+    assert bodies(await client.received(2)) == ["hot " + "y" * 20, "hot " + "z" * 20]
+
+
+@pytest.mark.parametrize("second", [post("b"), COLD], ids=["hot", "cold"])
+@pytest.mark.parametrize("first", [post("a", "connection: close"), post("a", version="1.0")], ids=["close", "1.0"])
+async def test_what_follows_the_last_request_is_not_looked_at(client: Client, first: bytes, second: bytes) -> None:
+    """RFC 9112 section 9.6: a server must not process further requests after it."""
+    client.send(first + second, second)
+    [answer] = await client.received(1)
+    assert (answer.body, answer.headers["connection"]) == ("hot a", "close")
+    assert (client.saw, client.transport.closed.is_set()) == (["a"], True)
+
+
+async def test_a_client_that_leaves_does_not_end_what_was_begun(client: Client) -> None:
+    gate = client.hold("write")
+    client.send(post("write") + post("never"))
+    await client.rest()
+    client.transport.close()
+    client.connection.connection_lost(ConnectionResetError())
+    gate.set()
+    await client.until(lambda: not client.state.tasks)
+    assert client.saw == ["write", "write, done"]
+    assert (client.transport.written, client.state.connections) == (b"", set())
+
+
+async def test_a_client_that_leaves_amid_its_body_is_forgotten(client: Client) -> None:
+    client.send(post("abc")[:-1])
+    await client.rest()
+    client.transport.close()
+    client.connection.connection_lost(None)
+    await client.until(lambda: not client.state.tasks)
+    assert (client.saw, client.transport.written) == ([], b"")
+
+
+async def test_at_shutdown_an_answer_that_waits_is_waited_for(client: Client) -> None:
+    gate = client.hold("slow")
+    client.send(post("slow"))
+    await client.rest()
+    client.connection.shutdown()
+    await client.rest()
+    assert len(client.state.tasks) == 1  # uvicorn waits for these
+    assert not client.transport.closed.is_set()
+    gate.set()
+    [answer] = await client.received(1)
+    assert (answer.body, answer.headers["connection"]) == ("hot slow", "close")
+    assert client.transport.closed.is_set()
+    await client.until(lambda: not client.state.tasks)
+
+
+async def test_at_shutdown_a_body_that_still_comes_is_waited_for(client: Client) -> None:
+    client.send(post("abc")[:-1])
+    await client.rest()
+    client.connection.shutdown()
+    assert not client.transport.closed.is_set()
+    client.send(b"c")
+    [answer] = await client.received(1)
+    assert (answer.body, answer.headers["connection"]) == ("hot abc", "close")
+
+
+async def test_at_shutdown_a_connection_without_a_request_is_closed(client: Client) -> None:
+    client.send(post("a"))
+    await client.received(1)
+    client.connection.shutdown()
+    assert client.transport.closed.is_set()
+
+
+async def test_who_has_asked_and_closed_its_side_is_answered(client: Client) -> None:
+    gate = client.hold("slow")
+    client.send(post("slow") + post("b"))
+    assert client.connection.eof_received()  # the transport stays open
+    gate.set()
+    assert bodies(await client.received(2)) == ["hot slow", "hot b"]
+    assert client.transport.closed.is_set()
+
+
+async def test_who_closes_its_side_amid_a_request_is_not(client: Client) -> None:
+    client.send(post("abc")[:-1])
+    assert not client.connection.eof_received()
+
+
+async def test_who_closes_its_side_and_has_its_answers_is_let_go(client: Client) -> None:
+    client.send(post("a"))
+    await client.received(1)
+    assert not client.connection.eof_received()
+
+
+async def test_head_has_no_body_and_options_says_what_is_allowed(client: Client) -> None:
+    client.send(b"HEAD /doc HTTP/1.1\r\nhost: x\r\n\r\n")
+    [head] = await client.received(1, method="HEAD")
+    assert (head.status, head.headers["content-length"], head.body) == (200, "8", "")
+    client.transport.written = b""
+    client.send(post("", target="/hot", method="OPTIONS"))
+    [options] = await client.received(1)
+    assert (options.status, options.headers["allow"]) == (204, "POST, OPTIONS")
+    assert "content-length" not in options.headers
+
+
+FRAMED_TWICE = [
+    "POST /hot HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    "POST /hot HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ncontent-length: 1\r\n\r\n0\r\n\r\n",
+    "POST /hot HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+    "POST /hot HTTP/1.1\r\nhost: x\r\ncontent-length: 1, 2\r\n\r\nab",
+    "POST /hot HTTP/1.1\r\nhost: x\r\ncontent-length: +1\r\n\r\na",
+    "POST /hot HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\na",
+    "POST /hot HTTP/1.1\r\nhost: x\r\ncontent-length: 0x1\r\n\r\na",
+    "POST /hot HTTP/1.1\r\nhost: x\r\ncontent-length : 1\r\n\r\na",
+    "POST /hot HTTP/1.1\r\nhost: x\r\ntransfer-encoding : chunked\r\n\r\n0\r\n\r\n",
+    "POST /hot HTTP/1.1\r\nhost: x\r\ntransfer-encoding:\x0bchunked\r\n\r\n0\r\n\r\n",
+    "POST /hot HTTP/1.1\r\nhost: x\r\ntransfer-encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "POST /hot HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ntransfer-encoding: identity\r\n\r\n0\r\n\r\n",
+    "POST /hot HTTP/1.1\r\nhost: x\r\n transfer-encoding: chunked\r\ncontent-length: 1\r\n\r\na",
+    "POST /hot HTTP/1.1\nhost: x\ntransfer-encoding: chunked\n\n1;\n\na\n0\n\n",
+    "POST /hot HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n-1\r\n\r\n",
+    "POST /hot HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("request_text", FRAMED_TWICE, ids=range(len(FRAMED_TWICE)))
+async def test_what_others_could_frame_differently_is_refused_and_nothing_after_it_is_read(
+    client: Client, request_text: str
+) -> None:
+    """Request smuggling (RFC 9112 section 11.2): one bad message, and no byte after it is a request."""
+    client.send(post("before") + request_text.encode() + post("smuggled"))
+    answers = await client.received(2)
+    assert [answer.status for answer in answers] == [200, 400]
+    assert client.transport.closed.is_set()
+    assert "smuggled" not in client.saw
+
+
+async def test_a_body_is_no_request(client: Client) -> None:
+    inner = post("inner").decode()
+    client.send(post(inner) + chunked(inner) + post("after"))
+    assert [answer.body[:8] for answer in await client.received(3)] == ["hot POST", "hot POST", "hot afte"]
+
+
+async def test_garbage_is_refused_after_the_answers_to_what_came_before(client: Client) -> None:
+    gate = client.hold("slow")
+    client.send(post("slow") + b"\0\1garbage")
+    await client.rest()
+    assert client.transport.written == b""
+    gate.set()
+    assert [answer.status for answer in await client.received(2)] == [200, 400]
+    assert client.transport.closed.is_set()
+
+
+async def in_time(awaitable: Awaitable[Any]) -> None:
+    await asyncio.wait_for(awaitable, BOUND_SECONDS)
+
+
+@pytest.mark.parametrize("carrier", ["protocol", "asgi"])
+@pytest.mark.parametrize("request_sent", [post("a"), COLD], ids=["hot", "cold"])
+async def test_an_idle_connection_is_closed_in_time(carrier: str, request_sent: bytes) -> None:
+    client = Client(carrier, keep_alive_seconds=0.05)
+    client.send(request_sent)
+    await client.received(1)
+    assert not client.transport.closed.is_set()
+    await in_time(client.transport.closed.wait())
+
+
+@pytest.mark.parametrize("carrier", ["protocol", "asgi"])
+async def test_a_connection_is_not_idle_while_it_waits_or_is_used(carrier: str) -> None:
+    client = Client(carrier, keep_alive_seconds=0.05)
+    loop = asyncio.get_running_loop()
+    client.send(post("a"))
+    gate = client.hold("slow")
+    client.send(post("slow"))
+    long_after: asyncio.Event = asyncio.Event()
+    loop.call_later(0.15, long_after.set)
+    await in_time(long_after.wait())
+    assert not client.transport.closed.is_set()
+    gate.set()
+    await client.received(2)
+    answered_at = loop.time()
+    await in_time(client.transport.closed.wait())
+    assert loop.time() - answered_at > 0.04
