@@ -12,6 +12,7 @@ from uvicorn.server import ServerState
 
 from app.clock import stopwatch
 from app.endpoints.exchange import Request, Response
+from app.observability.audit import silent_audit
 from app.observability.metrics import Metrics
 from app.protocol.form import BODY_LIMIT_BYTES
 from app.randomness import random_bytes
@@ -78,7 +79,7 @@ class Client:
     def __init__(self, carrier: str, keep_alive_seconds: float = 60) -> None:
         self.saw: list[str] = []
         self.gates: dict[str, asyncio.Event] = {}
-        edge = Edge(metrics=Metrics(), random_bytes=random_bytes, stopwatch=stopwatch)
+        edge = Edge(metrics=Metrics(), audit=silent_audit(), random_bytes=random_bytes, stopwatch=stopwatch)
         routes = route_table(Route("/hot", POST, self._endpoint), Route("/doc", GET, self._document))
         application = HotRoutes(edge, routes, self._cold)
         config = uvicorn.Config(application, ws="none", lifespan="off", log_config=None, access_log=False)
