@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "config": ("app.cli.config", "Check the configuration."),
     "clients": ("app.cli.clients", "Make, check and list clients."),
     "keys": ("app.cli.keys", "Manage the signing keys."),
+    "store": ("app.cli.store", "Work on the shared token store."),
 }
 """Each command with its module, which names it likewise, and its line in ``--help``."""
 

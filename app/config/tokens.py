@@ -8,6 +8,9 @@ from app.config.values import setting
 
 _DAY: Final = 86_400
 
+LONGEST_TOKEN_SECONDS: Final = 3660 * _DAY
+"""No setting lets a token, or a family of refresh tokens, live for longer."""
+
 
 class TokenSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens"""
@@ -24,7 +27,7 @@ class TokenSettings(msgspec.Struct, frozen=True, kw_only=True):
         setting(
             "How long a refresh token and its successors may live together: no rotation extends it.",
             ge=60,
-            le=3660 * _DAY,
+            le=LONGEST_TOKEN_SECONDS,
         ),
     ] = 30 * _DAY
     refresh_reuse_grace_seconds: Annotated[

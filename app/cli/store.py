@@ -1,0 +1,93 @@
+"""``auth-service store``: what operators do to the shared token store by hand.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 the store is unreachable, try again.
+"""
+
+import asyncio
+import os
+
+import click
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from app import clock
+from app.cli.configuration import UnusableConfiguration, load_or_stop
+from app.cli.key_access import CONFIGURATION, FAILED, UNREACHABLE, Stopped
+from app.cli.key_table import instant
+from app.composition.redis_store import make_redis_store
+from app.config.problems import ConfigurationError
+from app.config.store import StoreSettings
+from app.config.tokens import LONGEST_TOKEN_SECONDS
+from app.observability.store_metrics import StoreMetrics
+from app.protocol.instant import parse_instant
+from app.storage.epochs import Epoch, RevocationScope
+from app.storage.interface import StoreError, StoreUnavailable
+
+
+class _Instant(click.ParamType[int]):
+    name = "TIME"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return parse_instant(value)
+        except ValueError as error:
+            self.fail(f"{value!r} {error}", param, ctx)
+
+
+@click.group(
+    epilog="Exit codes: 0 done; 1 failed; 2 usage or configuration; 3 the store is unreachable, try again.",
+)
+def store() -> None:
+    """Work on the shared token store."""
+
+
+@store.command(short_help="Refuse everything issued before an instant.")
+@click.option(
+    "--before",
+    type=_Instant(),
+    required=True,
+    help="RFC 3339 (2026-05-04T12:00:00Z) or Unix seconds; not in the future.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def fence(before: int, as_json: bool) -> None:
+    """Refuse every token that was issued before TIME, on every replica: refresh tokens and JWTs included.
+
+    For a Redis that was restored from a backup, or promoted with data missing: what was revoked since may live in it.
+    Clients get new tokens by themselves; people sign in again. There is no way back. A fence that is there already is
+    never moved to an earlier time.
+    """
+    settings = load_or_stop(os.environ).settings
+    if settings.store.redis_url is None:
+        raise Stopped("REDIS_URL is not set: tokens in memory end with their process", CONFIGURATION)
+    now = clock.unix_now()
+    skew = settings.keys.key_clock_skew_seconds
+    if before > now + skew:
+        sentence = f"--before {instant(before)} lies in the future: tokens that are issued until then would be refused"
+        raise click.UsageError(f"{sentence}; now is {instant(now)}")
+    epoch = Epoch(RevocationScope.EVERYTHING, "", before, int(now) + LONGEST_TOKEN_SECONDS)
+    try:
+        asyncio.run(_put(settings.store, epoch))
+    except StoreError as error:
+        again = isinstance(error, StoreUnavailable) and error.kind != "refused"
+        raise Stopped(str(error), UNREACHABLE if again else FAILED) from None
+    staleness = settings.store.cache_max_staleness_seconds
+    if as_json:
+        told = {"before": before, "kept_until": epoch.until, "known_everywhere_within_seconds": staleness}
+        click.echo(msgspec.json.encode(told))
+        return
+    click.echo(f"every token issued before {instant(before)} ({before}) is refused")
+    click.echo(f"every replica knows it within {staleness:g} s; it is kept until {instant(epoch.until)}")
+
+
+async def _put(settings: StoreSettings, epoch: Epoch) -> None:
+    # A command that ends at once needs no cache, nor what keeps one honest.
+    uncached = msgspec.structs.replace(settings, cache_max_entries=0)
+    try:
+        redis = make_redis_store(uncached, StoreMetrics(CollectorRegistry()))
+    except ConfigurationError as error:
+        raise UnusableConfiguration(error) from None
+    try:
+        await redis.open()
+        await redis.revoke_before(epoch)
+    finally:
+        await redis.close()
