@@ -72,6 +72,14 @@ class RedisProcess:
         if not self._start():
             raise RuntimeError(f"redis-server did not come back on port {self.port}; its log ends:\n{self.log_tail()}")
 
+    def replicate(self, master_port: int) -> None:
+        """From its next start on, be a replica of the server on this port."""
+        arguments = list(self._arguments)
+        if "--replicaof" in arguments:
+            at = arguments.index("--replicaof")
+            del arguments[at : at + 3]
+        self._arguments = (*arguments, "--replicaof", "127.0.0.1", str(master_port))
+
     def log_tail(self) -> str:
         """The last lines that the server wrote."""
         log = self.folder / "redis.log"

@@ -19,6 +19,10 @@ class Cable:
         """The next connection whose replies pass this many bytes is cut there, once."""
         self.unplugged = False
         """Connections are accepted and nothing passes."""
+        self.silent_subscriptions = False
+        """Nothing comes back on connections that have subscribed to something."""
+        self.prompt_subscriptions = False
+        """What comes back on connections that have subscribed to something is not held back."""
         self.cuts = 0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -65,25 +69,34 @@ class Cable:
             return
         self._writers.add(far_writer)
         try:
-            await asyncio.gather(self._forward(reader, far_writer), self._return(far_reader, writer))
+            subscribed = asyncio.Event()
+            await asyncio.gather(
+                self._forward(reader, far_writer, subscribed), self._return(far_reader, writer, subscribed)
+            )
         finally:
             for one in (writer, far_writer):
                 one.transport.abort()
                 self._writers.discard(one)
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, subscribed: asyncio.Event
+    ) -> None:
         with suppress(OSError):
             while data := await reader.read(_PIECE):
+                if b"SUBSCRIBE" in data:
+                    subscribed.set()
                 if not self.unplugged:
                     writer.write(data)
                     await writer.drain()
         writer.transport.abort()
 
-    async def _return(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _return(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, subscribed: asyncio.Event
+    ) -> None:
         passed = 0
         with suppress(OSError):
             while data := await reader.read(_PIECE):
-                if self.delay_seconds:
+                if self.delay_seconds and not (self.prompt_subscriptions and subscribed.is_set()):
                     await asyncio.sleep(self.delay_seconds)
                 limit = self.cut_after_bytes
                 if limit is not None and passed + len(data) >= limit:
@@ -93,7 +106,7 @@ class Cable:
                     await asyncio.sleep(0)
                     break
                 passed += len(data)
-                if not self.unplugged:
+                if not self.unplugged and not (self.silent_subscriptions and subscribed.is_set()):
                     writer.write(data)
                     await writer.drain()
         writer.close()

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,7 +19,7 @@ port {port}
 bind 127.0.0.1
 dir {folder}
 sentinel monitor {name} 127.0.0.1 {master} 2
-sentinel down-after-milliseconds {name} 400
+sentinel down-after-milliseconds {name} {down_after}
 sentinel failover-timeout {name} 2000
 sentinel parallel-syncs {name} 2
 """
@@ -28,7 +28,13 @@ sentinel parallel-syncs {name} 2
 class Sentinels:
     """Three sentinels over a master and two replicas."""
 
-    def __init__(self, start_redis: Callable[..., RedisProcess], folder: Path, replicas: int = 2) -> None:
+    def __init__(
+        self,
+        start_redis: Callable[..., RedisProcess],
+        folder: Path,
+        replicas: int = 2,
+        down_after_milliseconds: int = 400,
+    ) -> None:
         master = start_redis("--repl-diskless-sync-delay", "0")
         self.servers = [master]
         for _ in range(replicas):
@@ -41,7 +47,13 @@ class Sentinels:
             self.ports.append(free_port())
             configuration = folder / f"sentinel-{number}.conf"
             configuration.write_text(
-                _CONFIGURATION.format(port=self.ports[-1], folder=folder, name=MASTER_NAME, master=master.port)
+                _CONFIGURATION.format(
+                    port=self.ports[-1],
+                    folder=folder,
+                    name=MASTER_NAME,
+                    master=master.port,
+                    down_after=down_after_milliseconds,
+                )
             )
             command = ["redis-server", str(configuration), "--sentinel"]
             setpriv = shutil.which("setpriv")
@@ -65,6 +77,14 @@ class Sentinels:
 
     def master_port(self) -> int | None:
         """Whom the first sentinel that answers takes for the master."""
+        return next(iter(self._answers()), None)
+
+    def agreed_master_port(self) -> int | None:
+        """Whom all sentinels take for the master; None while they differ."""
+        answers = set(self._answers())
+        return answers.pop() if len(answers) == 1 else None
+
+    def _answers(self) -> Iterator[int]:
         for port in self.ports:
             client = redis.Redis(port=port, socket_timeout=1)
             try:
@@ -76,8 +96,7 @@ class Sentinels:
             finally:
                 client.close()
             if answer:
-                return int(answer[1])
-        return None
+                yield int(answer[1])
 
     def wait_until_watching(self, seconds: float = 20) -> None:
         """Until every sentinel knows the two others and all replicas, and these are in step."""
