@@ -14,6 +14,7 @@ from tests.conformance.issued import Grant, new_grant, new_ref
 from tests.conftest import StartRedis
 from tests.programs.redis_process import RedisProcess
 from tests.redis.conftest import OpenStore
+from tests.redis.sentinel_voice import SentinelVoice
 from tests.redis.sentinels import Sentinels
 
 pytestmark = pytest.mark.anyio
@@ -168,6 +169,32 @@ async def test_with_wait_and_no_replica_nothing_is_acknowledged(
         with pytest.raises(StoreUnavailable, match="fewer than 1 replicas"):
             await step
     assert await store.find_access_token(grant.access) is None
+
+
+async def test_a_master_that_the_sentinels_have_left_is_left_though_it_still_believes_in_itself(
+    redis_process: StartRedis, open_store: OpenStore
+) -> None:
+    old, new = redis_process(), redis_process()
+    grant = new_grant(time.time())
+    async with SentinelVoice(old.port) as lagging, SentinelVoice(old.port) as knowing:
+        url = f"redis+sentinel://127.0.0.1:{lagging.port},127.0.0.1:{knowing.port}/tokens"
+        store = await open_store(url, staleness_seconds=0.4, monotonic=time.monotonic)
+        await store.save(grant.issuance)
+        assert await store.find_access_token(grant.access) is not None
+        knowing.master_port, knowing.epoch = new.port, 2
+        named = time.monotonic()
+        while True:
+            try:
+                if await store.find_access_token(grant.access) is None:
+                    break
+            except StoreUnavailable:
+                pass
+            assert time.monotonic() - named < 1
+            await asyncio.sleep(0.01)
+        # From here on nobody goes back, whatever the other sentinel says.
+        for _ in range(50):
+            assert await store.find_access_token(grant.access) is None
+            await asyncio.sleep(0.01)
 
 
 async def test_sentinels_that_know_nothing_say_why(redis_process: StartRedis, open_store: OpenStore) -> None:

@@ -22,6 +22,10 @@ from app.storage.redis.node import Limits, RedisNode
 from app.storage.redis.slots import slot_of_tag, spread_tags, tag_within
 
 
+LOOKS_PER_BOUND = 4
+"""How often, within the bound of staleness, the sentinels are asked whether the master is still the same."""
+
+
 class MemberParts(msgspec.Struct, frozen=True):
     """What every server of a deployment is used with."""
 
@@ -51,8 +55,20 @@ class MemberParts(msgspec.Struct, frozen=True):
 class Member:
     """A server; where there is but one it is the :class:`~app.storage.redis.engine.Engine`."""
 
-    def __init__(self, parts: MemberParts, resolve: Resolver, lease: Lease, slots: frozenset[int] | None) -> None:
-        """``slots`` are those that it serves; None where it serves all and is no cluster."""
+    def __init__(
+        self,
+        parts: MemberParts,
+        resolve: Resolver,
+        lease: Lease,
+        slots: frozenset[int] | None,
+        *,
+        moves: bool = False,
+    ) -> None:
+        """``slots`` are those that it serves; None where it serves all and is no cluster.
+
+        ``moves``: ``resolve`` may name another server at any time. It is asked again, so that a server that others
+        have left, and that still believes in itself, is left well within the bound of staleness.
+        """
         self.slots = slots
         self.lease = lease
         self.birth = Birth(self._birth_names, parts.now, parts.opened_at)
@@ -88,6 +104,8 @@ class Member:
             monotonic=parts.monotonic,
             observer=parts.cache_observer,
         )
+        self._resolve = resolve
+        self._moves = moves
         self._opening: list[asyncio.Task[None]] = []
 
     @property
@@ -106,6 +124,8 @@ class Member:
         Raises StoreUnavailable after the first failed attempt; attempts go on until :meth:`close`.
         """
         self._listen()
+        if self._moves and not self._opening:
+            self._opening.append(asyncio.create_task(self._follow()))
         await self.node.open()
         if self.durable is not self.node:
             await self.durable.open()
@@ -128,6 +148,14 @@ class Member:
             await node.close()
         for waits in {0, self._parts.wait_replicas}:
             self._parts.counts.forget((self, waits))
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(self._parts.staleness_seconds / LOOKS_PER_BOUND)
+            with suppress(StoreError):  # whoever is connected stays so while nobody knows better
+                address = await self._resolve()
+                for node in {self.node, self.durable}:
+                    node.leave_all_but(address)
 
     def _listen(self) -> None:
         if self._parts.listens:

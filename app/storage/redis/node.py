@@ -21,6 +21,7 @@ from app.storage.observer import StoreObserver
 from app.storage.redis.connecting import Connector, Resolver
 from app.storage.redis.errors import again
 from app.storage.redis.link import RedisLink, Waiting, pack
+from app.storage.redis_options import Address
 
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 1.0
@@ -79,6 +80,7 @@ class RedisNode:
         self._links: list[RedisLink] = []
         self._keepers: list[asyncio.Task[None]] = []
         self._lost: dict[RedisLink, asyncio.Event] = {}
+        self._addresses: dict[RedisLink, Address] = {}
         self._connected = asyncio.Event()
         self._failed = asyncio.Event()
         self._why_not: StoreError = StoreUnavailable("Redis is not connected yet")
@@ -129,6 +131,12 @@ class RedisNode:
             with suppress(asyncio.CancelledError):
                 await keeper
         self._keepers = []
+
+    def leave_all_but(self, address: Address) -> None:
+        """End the connections to any other server than this one, which is the one to talk to now."""
+        for link, its_address in tuple(self._addresses.items()):
+            if its_address != address:
+                link.abort(StoreUnavailable("another server is the master now"))
 
     def read(self, key: bytes) -> asyncio.Future[Any]:
         """GET, together with the other reads of this tick. Raises StoreUnavailable at once where it cannot be sent."""
@@ -233,7 +241,8 @@ class RedisNode:
             await asyncio.sleep(pause)
             gone = asyncio.Event()
             try:
-                link = await self._connector.connect(await self._resolve(), self._link_lost)
+                address = await self._resolve()
+                link = await self._connector.connect(address, self._link_lost)
             except StoreError as reason:
                 self._note_failure(reason)
                 pause = self._longer(pause)
@@ -242,6 +251,7 @@ class RedisNode:
                 pause = self._longer(pause)
                 continue
             self._lost[link] = gone
+            self._addresses[link] = address
             self._links.append(link)
             self._note_connections()
             pause = 0.0
@@ -256,6 +266,7 @@ class RedisNode:
         if gone is None:
             return
         self._links.remove(link)
+        del self._addresses[link]
         if link.lost is not None:
             self._why_not = link.lost
             self._observer.error("redis", "connection_lost")

@@ -129,7 +129,7 @@ def redis_store(
         if options.deployment is Deployment.SENTINEL:
             asker = connector(None, is_sentinel=True)
             resolve = SentinelResolver(asker, options.addresses, options.master_name)
-        member = Member(parts, resolve, lease, None)
+        member = Member(parts, resolve, lease, None, moves=options.deployment is Deployment.SENTINEL)
         engine, durable, births = member, member.durable, member.birth
     return RedisStore(
         engine,
