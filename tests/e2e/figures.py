@@ -1,0 +1,43 @@
+"""What the scenarios measured: printed, kept in ``dist/e2e.json``, and written into docs/reliability.md.
+
+``python -m tests.e2e.figures`` writes the page's section from what was kept. A scenario that is run again replaces its
+own lines and no others.
+"""
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+KEPT = ROOT / "dist" / "e2e.json"
+PAGE = ROOT / "docs" / "reliability.md"
+BEGIN, END = "<!-- cluster:begin -->", "<!-- cluster:end -->"
+
+
+class Figures:
+    """Keeps lines of figures by scenario."""
+
+    def add(self, scenario: str, **measured: object) -> None:
+        """Print and keep what a scenario measured, as text or numbers."""
+        texts = {name.replace("_", " "): str(value) for name, value in measured.items()}
+        print(f"\n{scenario}: " + "; ".join(f"{name} {value}" for name, value in texts.items()))
+        kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+        KEPT.parent.mkdir(exist_ok=True)
+        KEPT.write_text(json.dumps(kept | {scenario: texts}, indent=2) + "\n")
+
+
+def section(kept: dict[str, dict[str, str]]) -> str:
+    """The table of the page."""
+    rows = [
+        f"| {scenario} | {'<br>'.join(f'{n}: **{v}**' for n, v in m.items())} |" for scenario, m in sorted(kept.items())
+    ]
+    return "\n".join([BEGIN, "| scenario | measured |", "|---|---|", *rows, END])
+
+
+def publish() -> None:
+    page = PAGE.read_text()
+    before, rest = page.split(BEGIN)
+    PAGE.write_text(before + section(json.loads(KEPT.read_text())) + rest.split(END)[1])
+
+
+if __name__ == "__main__":
+    publish()
