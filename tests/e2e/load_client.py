@@ -16,6 +16,7 @@ Every user has a connection of its own, kept until the service says ``Connection
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import json
 import sys
@@ -232,6 +233,11 @@ class Load:
     async def hold(self) -> None:
         """Tokens from before whatever comes. Raises SystemExit if the service does not give them."""
         user = Connection(self.config["host"], self.config["port"])
+        for _ in range(100):  # a Service leads to its pods a moment after they are ready
+            with contextlib.suppress(Failure):
+                if (await user.ask("GET", "/health/ready"))[0] == 200:
+                    break
+            await asyncio.sleep(0.3)
         for client, form in ((self.config["opaque_client"], "opaque"), (self.config["jwt_client"], "JWT")) * 4:
             token = await self.issue(user, f"issue {form}", client)
             if token is None:
