@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from app import clock, randomness
-from app.composition.backends import audit_log, key_keeper, open_store
+from app.composition.backends import audit_log, open_store
+from app.composition.key_ring import LeakedKeys, key_keeper
 from app.composition.service import Service
 from app.config.clients import ClientRegistry, ClientsSource
 from app.config.clients_reloader import ClientsReloader
@@ -83,6 +84,9 @@ async def run(
         store, _ = await asyncio.gather(open_store(settings, metrics), keeper.start())
     except KeysError as error:
         raise CannotStart(f"{keeper.source.describe()}: {error}", exit_code=2) from None
+    leaked = LeakedKeys(keeper)
+    store.watch_epochs(leaked.watch)
+    await leaked.settled()
     service = Service(settings, registry=registry, store=store, keeper=keeper, metrics=metrics, audit=audit)
     await service.start()
     await reloader.start()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from app import clock, randomness
-from app.composition.backends import key_keeper
+from app.composition.key_ring import key_keeper
 from app.composition.service import Service
 from app.config.clients import ClientRegistry, ClientsSource
 from app.config.load import load_settings

@@ -13,16 +13,19 @@ import msgspec
 
 from app import clock
 from app.cli.configuration import UnusableConfiguration, load_or_stop
-from app.composition.backends import read_kek, redis_address
+from app.cli.key_audit import command_audit
+from app.composition.key_ring import read_kek, redis_address
 from app.config.checks import rotation_policy
 from app.config.problems import ConfigurationError
 from app.config.settings import Settings
+from app.keys.algorithms import ALGORITHMS
 from app.keys.errors import KeysError, KeyUsageError, SealError, SourceDenied, SourceError
 from app.keys.policy import RotationPolicy
 from app.keys.sealing import KeyEncryption
 from app.keys.sources.interface import KeySource
 from app.keys.sources.uri import source_from_uri
 from app.keys.writer import RingWriter
+from app.observability.audit import Audit
 
 FAILED, CONFIGURATION, UNREACHABLE = 1, 2, 3
 
@@ -43,7 +46,11 @@ class Access(msgspec.Struct, frozen=True):
     policy: RotationPolicy
     kek: KeyEncryption | None
     writer: RingWriter
+    audit: Audit
+    """Told of every change; the commands name their actor ``command``."""
 
+
+ALGORITHM = click.Choice(list(ALGORITHMS))
 
 source_option = click.option(
     "--source",
@@ -63,6 +70,7 @@ def with_ring(command: Callable[..., Awaitable[None]]) -> Callable[..., None]:
             try:
                 await command(access, **parameters)
             finally:
+                access.audit.close()
                 await access.source.close()
 
         try:
@@ -98,4 +106,8 @@ def open_access(uri: str | None) -> Access:
         raise Stopped("keys in memory: live in the running process alone; name a --source", CONFIGURATION)
     policy = rotation_policy(settings)
     writer = RingWriter(source, policy, kek=kek, clock=clock.unix_now, threads=None)
-    return Access(settings, source, policy, kek, writer)
+    try:
+        audit = command_audit(settings)
+    except OSError as error:
+        raise Stopped(f"AUDIT_LOG: {error.strerror}", CONFIGURATION) from None
+    return Access(settings, source, policy, kek, writer, audit)

@@ -8,17 +8,14 @@ import os
 
 import click
 import msgspec
-from prometheus_client import CollectorRegistry
 
 from app import clock
 from app.cli.configuration import UnusableConfiguration, load_or_stop
 from app.cli.key_access import CONFIGURATION, FAILED, UNREACHABLE, Stopped
 from app.cli.key_table import instant
-from app.composition.redis_store import make_redis_store
+from app.composition.redis_store import end_through_store
 from app.config.problems import ConfigurationError
-from app.config.store import StoreSettings
 from app.config.tokens import LONGEST_TOKEN_SECONDS
-from app.observability.store_metrics import StoreMetrics
 from app.protocol.instant import parse_instant
 from app.storage.epochs import Epoch, RevocationScope
 from app.storage.interface import StoreError, StoreUnavailable
@@ -66,7 +63,9 @@ def fence(before: int, as_json: bool) -> None:
         raise click.UsageError(f"{sentence}; now is {instant(now)}")
     epoch = Epoch(RevocationScope.EVERYTHING, "", before, int(now) + LONGEST_TOKEN_SECONDS)
     try:
-        asyncio.run(_put(settings.store, epoch))
+        asyncio.run(end_through_store(settings.store, (epoch,)))
+    except ConfigurationError as error:
+        raise UnusableConfiguration(error) from None
     except StoreError as error:
         again = isinstance(error, StoreUnavailable) and error.kind != "refused"
         raise Stopped(str(error), UNREACHABLE if again else FAILED) from None
@@ -77,17 +76,3 @@ def fence(before: int, as_json: bool) -> None:
         return
     click.echo(f"every token issued before {instant(before)} ({before}) is refused")
     click.echo(f"every replica knows it within {staleness:g} s; it is kept until {instant(epoch.until)}")
-
-
-async def _put(settings: StoreSettings, epoch: Epoch) -> None:
-    # A command that ends at once needs no cache, nor what keeps one honest.
-    uncached = msgspec.structs.replace(settings, cache_max_entries=0)
-    try:
-        redis = make_redis_store(uncached, StoreMetrics(CollectorRegistry()))
-    except ConfigurationError as error:
-        raise UnusableConfiguration(error) from None
-    try:
-        await redis.open()
-        await redis.revoke_before(epoch)
-    finally:
-        await redis.close()

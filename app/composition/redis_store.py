@@ -1,13 +1,17 @@
 """The Redis store as the settings want it, and what Redis must allow for it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+import msgspec
+from prometheus_client import CollectorRegistry
 
 from app import clock, randomness
 from app.config.problems import ConfigurationError, Problem
 from app.config.secret_files import read_secret_file
 from app.config.store import StoreSettings, Switch
 from app.observability.store_metrics import StoreMetrics
+from app.storage.epochs import Epoch
 from app.storage.redis.acl import acl_line
 from app.storage.redis.cache import CacheLimits
 from app.storage.redis.node import Limits
@@ -53,6 +57,22 @@ def make_redis_store(store: StoreSettings, metrics: StoreMetrics) -> RedisStore:
         raise ConfigurationError([Problem("REDIS_URL", str(error))]) from None
     metrics.watch_cache(lambda: redis.cached_entries, lambda: redis.has_lease)
     return redis
+
+
+async def end_through_store(store: StoreSettings, epochs: Iterable[Epoch]) -> None:
+    """Put epochs in force for all replicas, from a process that does nothing else with Redis.
+
+    Raises StoreError, and ConfigurationError.
+    """
+    # What ends at once needs no cache, nor what keeps one honest.
+    uncached = msgspec.structs.replace(store, cache_max_entries=0)
+    redis = make_redis_store(uncached, StoreMetrics(CollectorRegistry()))
+    try:
+        await redis.open()
+        for epoch in epochs:
+            await redis.revoke_before(epoch)
+    finally:
+        await redis.close()
 
 
 def credentials_reader(store: StoreSettings) -> Callable[[], Credentials] | None:

@@ -86,6 +86,7 @@ class Service:
         self.audit = audit
         self.draining = Draining()
         self._started_at = clock.monotonic()
+        self._keys_were_there = False
         self._grants = grants
         self._signing_pool = signing_pool()
         self._argon2id_pool = LowPriorityPool(2, niceness=10, name="argon2id")
@@ -263,8 +264,10 @@ class Service:
 
     def _read_readiness(self) -> Readiness:
         keys = "ok" if self.keeper.ready else "missing"
+        # Later on a ring that cannot sign takes no replica away: what was issued must be verified and introspected.
+        self._keys_were_there = self._keys_were_there or keys == "ok"
         store = "unreachable" if not self.store.reached else "degraded" if self.store.degraded else "ok"
-        status = "ready" if keys == "ok" and store != "unreachable" else "starting"
+        status = "ready" if self._keys_were_there and store != "unreachable" else "starting"
         return Readiness("draining" if self.draining.active else status, {"keys": keys, "store": store})
 
     async def _read_stats(self) -> Stats:

@@ -19,18 +19,8 @@ from app.keys.policy import RotationPolicy
 from app.keys.rotation import Plan, signing_entry
 from app.keys.writer import RingWriter, Written
 
-RevokeKidInStore = Callable[[str, int], Awaitable[None]]
-"""Takes a kid and the Unix seconds until which the store must remember it. Raises what the store raises."""
-
-
-class AuditEvent(msgspec.Struct, frozen=True):
-    """What the audit log is told of a revoked key."""
-
-    event: str
-    kid: str
-    algorithm: str
-    reason: str
-    at: float
+EndKeysInStore = Callable[[dict[str, int]], Awaitable[None]]
+"""Takes kids, and for each the Unix seconds until which the store must remember it. Raises what the store raises."""
 
 
 class Revocation(msgspec.Struct, frozen=True):
@@ -55,10 +45,10 @@ async def revoke(
     reason: str,
     *,
     clock: Callable[[], float],
-    revoke_kid_in_store: RevokeKidInStore | None,
-    audit: Callable[[AuditEvent], None],
+    end_keys_in_store: EndKeysInStore | None,
+    audit: Callable[[str, str | None], None],
 ) -> Revocation:
-    """Revoke keys by kid, or with None all that the ring has now.
+    """Revoke keys by kid, or with None all that the ring has now. ``audit`` is told each kid and its algorithm.
 
     Raises KeyUsageError for a kid that is not in the ring, and RingDocumentError or, for all keys, SourceError if the
     ring cannot be read. Other failures are part of the result.
@@ -75,7 +65,7 @@ async def revoke(
         if kids is None:
             raise
         named, problem = kids, error
-    store_problem = await _tell_store(revoke_kid_in_store, named, writer.policy, clock())
+    store_problem = await _tell_store(end_keys_in_store, named, writer.policy, clock())
     written: Written | None = None
     if problem is None:
         try:
@@ -84,12 +74,12 @@ async def revoke(
             problem = error
     for kid in sorted(named):
         entry = document.find(kid)
-        audit(AuditEvent("signing_key_revoked", kid, entry.algorithm if entry else "", reason, clock()))
+        audit(kid, entry.algorithm if entry else None)
     return Revocation(
         kids=tuple(sorted(named)),
         written=written,
         problem=problem,
-        in_store=None if revoke_kid_in_store is None else store_problem is None,
+        in_store=None if end_keys_in_store is None else store_problem is None,
         store_problem=store_problem,
         unknown_heirs=_unknown_heirs(written, clock(), writer.policy),
         lag_seconds=writer.policy.lead_seconds,
@@ -105,14 +95,13 @@ def _decision(kids: frozenset[str], reason: str, policy: RotationPolicy) -> Call
 
 
 async def _tell_store(
-    revoke_kid: RevokeKidInStore | None, kids: frozenset[str], policy: RotationPolicy, now: float
+    end_keys: EndKeysInStore | None, kids: frozenset[str], policy: RotationPolicy, now: float
 ) -> Exception | None:
-    if revoke_kid is None:
+    if end_keys is None or not kids:
         return None
     until = int(now + policy.keep_seconds + policy.propagation_seconds) + 1
     try:
-        for kid in sorted(kids):
-            await revoke_kid(kid, until)
+        await end_keys(dict.fromkeys(sorted(kids), until))
     except Exception as error:  # noqa: BLE001 - of whatever store; the ring must be changed all the same
         return error
     return None

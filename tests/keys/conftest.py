@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.composition.backends import address_of
+from app.composition.key_ring import address_of
 from app.keys.memory import MemorySource
 from app.keys.sources.file import FileSource
 from app.keys.sources.interface import KeySource

@@ -182,7 +182,7 @@ class TestRevoking:
         assert "8 min more at worst (5 min of cache" in done.stdout
         assert successor in done.stderr, "it was younger than the lead, which is warned about"
         audited = json.loads(next(line for line in done.stderr.splitlines() if line.startswith("{")))
-        assert (audited["event"], audited["kid"], audited["reason"]) == ("signing_key_revoked", leaked, "laptop stolen")
+        assert (audited["event"], audited["kid"], audited["reason"]) == ("key.revoked", leaked, "laptop stolen")
 
     def test_a_leaked_ring_is_replaced(self, begun: Ring) -> None:
         before = {k.kid for k in begun.document.keys}

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from app.clock import unix_now
-from app.composition.backends import address_of
+from app.composition.key_ring import address_of
 from app.keys import keeper as keeper_module
 from app.keys.document import decode
 from app.keys.errors import SourceDenied, SourceUnreachable

@@ -79,8 +79,9 @@ class SharedEpochs:
         except (ValueError, CorruptRecord):
             self._version = None
             return
-        taken = self._version == known_before and self._epochs.add(epoch, self._now())
-        self._version = version if taken else None
+        # An epoch is never taken back: it holds here at once, whatever was missed before it.
+        taken = self._epochs.add(epoch, self._now())
+        self._version = version if taken and self._version == known_before else None
 
     def miss(self) -> None:
         """Something may have been missed: the copy does not count until it was read anew."""

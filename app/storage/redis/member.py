@@ -21,7 +21,6 @@ from app.storage.redis.keyspace import Keyspace
 from app.storage.redis.node import Limits, RedisNode
 from app.storage.redis.slots import slot_of_tag, spread_tags, tag_within
 
-
 LOOKS_PER_BOUND = 4
 """How often, within the bound of staleness, the sentinels are asked whether the master is still the same."""
 

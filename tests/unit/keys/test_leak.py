@@ -7,7 +7,7 @@ import pytest
 
 from app.keys.document import RingDocument, decode
 from app.keys.errors import KeyUsageError, SourceUnreachable
-from app.keys.leak import AuditEvent, Revocation, RevokeKidInStore, revoke
+from app.keys.leak import EndKeysInStore, Revocation, revoke
 from app.keys.memory import MemorySource
 from app.keys.policy import RotationPolicy
 from app.keys.rotation import plan, signing_entry
@@ -56,22 +56,23 @@ class Drill:
         assert stored is not None
         return decode(stored.body)
 
-    async def tell_store(self, kid: str, until: int) -> None:
+    async def tell_store(self, until: dict[str, int]) -> None:
         if self.store_fails:
             raise ConnectionError("no store")
         document = await self.document()
-        entry = document.find(kid)
-        assert entry is None or entry.revoked_at is None, "the store, which is the faster way, is told first"
-        self.until[kid] = until
-        self.events.append("store")
+        for kid in until:
+            entry = document.find(kid)
+            assert entry is None or entry.revoked_at is None, "the store, which is the faster way, is told first"
+            self.events.append("store")
+        self.until |= until
 
-    def audit(self, event: AuditEvent) -> None:
-        self.events.append(f"audit {event.kid}")
+    def audit(self, kid: str, _algorithm: str | None) -> None:
+        self.events.append(f"audit {kid}")
 
     async def revoke(self, *kids: str, store: bool = True) -> Revocation:
-        tell: RevokeKidInStore | None = self.tell_store if store else None
+        tell: EndKeysInStore | None = self.tell_store if store else None
         return await revoke(
-            self.writer, frozenset(kids) or None, "leaked", clock=self.clock, revoke_kid_in_store=tell, audit=self.audit
+            self.writer, frozenset(kids) or None, "leaked", clock=self.clock, end_keys_in_store=tell, audit=self.audit
         )
 
 
@@ -166,8 +167,8 @@ def test_doing_it_again_tells_the_store_again_and_changes_nothing_else(run: Run,
         revoked = await drill.document()
         drill.until.clear()
 
-        async def tell(kid: str, until: int) -> None:
-            drill.until[kid] = until
+        async def tell(until: dict[str, int]) -> None:
+            drill.until |= until
 
         drill.tell_store = tell  # type: ignore[method-assign]
         await drill.revoke(leaked)

@@ -31,6 +31,15 @@ def test_the_latest_instant_of_each_scope_counts(epochs: list[Epoch], client: st
     assert held.end(client, "b", issued_at) == any(issued_at < epoch.before for epoch in concerned)
 
 
+def test_a_key_ends_with_all_that_it_signed_whatever_it_says() -> None:
+    held = Epochs()
+    assert held.add(Epoch(RevocationScope.KEY, "leaked", NOW, NOW + 60), NOW)
+    for issued_at in (0, NOW, NOW + 1, 2**60):
+        assert held.end("billing", "user", issued_at, "leaked")
+        assert not held.end("billing", "user", issued_at, "another")
+        assert not held.end("billing", "user", issued_at)
+
+
 def test_epochs_are_refused_beyond_the_bound_until_others_have_ended() -> None:
     held = Epochs()
     for number in range(MAX_EPOCHS):

@@ -1,0 +1,28 @@
+"""Where the ``keys`` commands tell of what they did: ``AUDIT_LOG``, but standard error in the place of both streams.
+
+Standard output is for results.
+"""
+
+import click
+
+from app import clock
+from app.config.settings import Settings
+from app.observability.audit import Audit, open_audit
+from app.observability.audit_writer import AuditWriter, Destination
+
+
+def command_audit(settings: Settings) -> Audit:
+    """The audit of a command, which closes it. Raises OSError where its file cannot be written to."""
+    name = settings.process.audit_log
+    if name in ("stdout", "stderr"):
+        return Audit(AuditWriter(_StandardError(), on_dropped=_nothing), clock.unix_now)
+    return open_audit(name, now=clock.unix_now, on_dropped=_nothing)
+
+
+class _StandardError(Destination):
+    def write(self, lines: bytes) -> None:
+        click.echo(lines, err=True, nl=False)
+
+
+def _nothing(_count: int) -> None:
+    """A command counts nothing: what could not be written is in its log."""
