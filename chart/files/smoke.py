@@ -1,8 +1,8 @@
 """helm test: discovery, JWKS, and a token's whole life (issue, introspect, revoke), through the Service.
 
-Settings from the environment: SERVICE_URL, ISSUER, CLIENT_ID, CLIENT_SECRET_FILE, WAIT_SECONDS (how long the service
-may take to know the client: kubelet brings it to the pods within two minutes), CA_FILE (optional: what the service's
-own certificate leads to).
+Settings from the environment: SERVICE_URL, ISSUER, CLIENT_ID_FILE, CLIENT_SECRET_FILE, WAIT_SECONDS (how long the
+service may take to know the client: kubelet brings it to the pods within two minutes), CA_FILE (optional: what the
+service's own certificate leads to).
 Every step prints one line; the first one that is wrong ends the test with 1. Secrets and tokens are never printed.
 """
 
@@ -59,8 +59,8 @@ def issue(credentials):
 
 
 def main():
-    secret = pathlib.Path(os.environ["CLIENT_SECRET_FILE"]).read_text(encoding="utf-8").strip()
-    credentials = os.environ["CLIENT_ID"], secret
+    files = (os.environ["CLIENT_ID_FILE"], os.environ["CLIENT_SECRET_FILE"])
+    credentials = tuple(pathlib.Path(file).read_text(encoding="utf-8").strip() for file in files)
     status, body = issue(credentials)
     expect("a token is issued", status == 200, f"status {status}, {body[:200] if status != 200 else ''}")
     token = json.loads(body)["access_token"]

@@ -64,6 +64,13 @@ redis://{{ include "auth-service.object" (list . "redis") }}.{{ .Release.Namespa
 {{- end }}
 {{- end -}}
 
+{{/* (list NAME BOOLEAN-OR-NULL) */}}
+{{- define "auth-service.switch" -}}
+{{- if not (kindIs "invalid" (index . 1)) }}
+- {name: {{ index . 0 }}, value: {{ ternary "on" "off" (index . 1) | quote }}}
+{{- end }}
+{{- end -}}
+
 {{- define "auth-service.apiKeysSource" -}}
 {{- if eq .Values.keys.source "redis" -}}redis:{{- else -}}secret://{{ .Release.Namespace }}/{{ include "auth-service.keysSecret" . }}{{- end -}}
 {{- end -}}
@@ -92,8 +99,13 @@ redis://{{ include "auth-service.object" (list . "redis") }}.{{ .Release.Namespa
 - {name: DRAIN_SECONDS, value: {{ $v.server.drainSeconds | int64 | toString | quote }}}
 - {name: LOG_LEVEL, value: {{ $v.logging.level }}}
 - {name: LOG_FORMAT, value: {{ $v.logging.format }}}
+- {name: AUDIT_LOG, value: {{ $v.logging.audit | quote }}}
+{{- with $v.server.fastPath }}
+- {name: FAST_PATH, value: {{ . | quote }}}
+{{- end }}
 {{- include "auth-service.optional" (dict
       "KEEP_ALIVE_SECONDS" $v.server.keepAliveSeconds
+      "MAX_CONNECTION_AGE_SECONDS" $v.server.maxConnectionAgeSeconds
       "REFRESH_TOKEN_EXPIRY_SECONDS" $v.tokens.refreshExpirySeconds
       "REFRESH_FAMILY_MAX_SECONDS" $v.tokens.refreshFamilyMaxSeconds
       "REFRESH_REUSE_GRACE_SECONDS" $v.tokens.refreshReuseGraceSeconds
@@ -104,6 +116,15 @@ redis://{{ include "auth-service.object" (list . "redis") }}.{{ .Release.Namespa
 {{- include "auth-service.redisEnv" . }}
 {{- if eq $v.store.type "redis" }}
 - {name: STORE_FALLBACK, value: {{ $v.store.fallback }}}
+{{- include "auth-service.switch" (list "STORE_BATCHING" $v.store.batching) }}
+{{- include "auth-service.switch" (list "REDIS_ALLOW_EVICTION" $v.redis.allowEviction) }}
+{{- if not (kindIs "invalid" $v.store.cache.maxStalenessSeconds) }}
+- {name: CACHE_MAX_STALENESS_SECONDS, value: {{ $v.store.cache.maxStalenessSeconds | toString | quote }}}
+{{- end }}
+{{- include "auth-service.optional" (dict
+      "REDIS_WAIT_REPLICAS" $v.redis.waitReplicas
+      "CACHE_MAX_ENTRIES" $v.store.cache.maxEntries
+      "CACHE_TTL_SECONDS" $v.store.cache.ttlSeconds) }}
 {{- end }}
 {{- include "auth-service.optional" (dict "MEMORY_STORE_MAX_TOKENS" $v.store.memoryMaxTokens) }}
 {{- if include "auth-service.clientSources" . | fromYamlArray }}
