@@ -83,7 +83,7 @@ def read_values(text: str) -> list[Value]:
 
 def _comment_above(lines: list[str], line: int, column: int) -> tuple[str, dict[str, Any]]:
     begin = " " * column + "# "
-    comment = []
+    comment: list[str] = []
     while line > 0 and lines[line - 1].startswith(begin):
         line -= 1
         comment.insert(0, lines[line].removeprefix(begin).strip())
