@@ -1,0 +1,87 @@
+// The requests of a client, each tagged with its endpoint and checked for a right answer, not only for a fast one.
+//
+// Rules:
+// - An answer that is wrong (an active token called inactive, a body that is no token) counts in `wrong_answers`.
+// - Refusals (4xx, 5xx, no answer) count in `http_req_failed`, never in `wrong_answers`.
+// - A 429 ends the run with the setting to change: a limiter's refusals measure nothing but the limiter.
+
+import encoding from 'k6/encoding';
+import exec from 'k6/execution';
+import http from 'k6/http';
+import { Counter } from 'k6/metrics';
+
+import { BASE_URL, CLIENT_ID, CLIENT_SECRET } from './_settings.js';
+import { part } from './_plan.js';
+
+export const wrongAnswers = new Counter('wrong_answers');
+
+export const TOO_MANY =
+  'the service answered 429: the rate limit is below what this run asks for. Give the load test client of its own ' +
+  '`rate_limit_per_minute: unlimited` in the clients file, or raise RATE_LIMIT_REQUESTS_PER_MINUTE';
+
+const URLS = {
+  issue: `${BASE_URL}/oauth/token`,
+  introspect: `${BASE_URL}/oauth/introspect`,
+  revoke: `${BASE_URL}/oauth/revoke`,
+};
+// RFC 6749 section 2.3.1: both halves are form-encoded before they are joined.
+const AUTHORIZATION =
+  'Basic ' + encoding.b64encode(`${encodeURIComponent(CLIENT_ID)}:${encodeURIComponent(CLIENT_SECRET)}`);
+const HEADERS = { Authorization: AUTHORIZATION, 'Content-Type': 'application/x-www-form-urlencoded' };
+
+function post(endpoint, body, tags, limited) {
+  const response = http.post(URLS[endpoint], body, {
+    headers: HEADERS,
+    timeout: '10s',
+    tags: Object.assign({ endpoint, name: endpoint, measured: 'yes', part: part() }, tags),
+  });
+  if (response.status === 429 && !limited) exec.test.abort(TOO_MANY);
+  return response;
+}
+
+function wrong(endpoint) {
+  wrongAnswers.add(1, { endpoint });
+}
+
+/** A fresh access token; null where it was refused. */
+export function issue(tags) {
+  const response = post('issue', 'grant_type=client_credentials', tags);
+  if (response.status !== 200) return null;
+  const answer = parsed(response);
+  if (answer === null || !answer.access_token || answer.token_type !== 'Bearer') {
+    wrong('issue');
+    return null;
+  }
+  return answer.access_token;
+}
+
+/** Whether a token is active; null where that was not answered. `expected` is what it must be. */
+export function introspect(token, expected = true, tags = undefined) {
+  const response = post('introspect', `token=${token}`, tags);
+  if (response.status !== 200) return null;
+  // Looked for in the text: parsing thousands of answers a second would measure k6.
+  const active = response.body.includes('"active":true');
+  if (active !== expected || (!active && !response.body.includes('"active":false'))) wrong('introspect');
+  return active;
+}
+
+/** Whether the revocation was accepted. */
+export function revoke(token, tags) {
+  const response = post('revoke', `token=${token}`, tags);
+  return response.status === 200;
+}
+
+/** An introspection that may be refused with 429: its response. */
+export function introspectWithinLimits(token, tags) {
+  const response = post('introspect', `token=${token}`, tags, true);
+  if (response.status === 200 && !response.body.includes('"active":true')) wrong('introspect');
+  return response;
+}
+
+function parsed(response) {
+  try {
+    return response.json();
+  } catch (_) {
+    return null;
+  }
+}

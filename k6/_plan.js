@@ -1,0 +1,133 @@
+// A script's plan: its scenarios in order, how long they take, and the thresholds that make a verdict of figures.
+//
+// Rules:
+// - Every endpoint that is asked has a least number of requests: a rate of nothing passes any threshold.
+// - `dropped_iterations` is zero: a generator that skips the slow moments reports a better service than there is.
+
+import exec from 'k6/execution';
+
+import { CALIBRATION_URL, MAX_VUS, stretched } from './_settings.js';
+
+/** Into how many parts a run is cut for the charts over time. */
+export const PARTS = 12;
+export const CALIBRATION_SECONDS = 6;
+const PAUSE_SECONDS = 2;
+
+let plannedMilliseconds = 1;
+let beginsAt = 0;
+
+/** The part of the run, 0 to PARTS - 1, that it is now: the tag of what is asked now. */
+export function part() {
+  const elapsed = exec.instance.currentTestRunDuration - beginsAt;
+  return String(Math.max(0, Math.min(PARTS - 1, Math.floor((elapsed / plannedMilliseconds) * PARTS))));
+}
+
+/** Users that ask again as soon as they were answered and have paused. */
+export function users(exec_, vus, seconds, at = 0, tags = {}) {
+  return { executor: 'constant-vus', exec: exec_, vus, seconds: stretched(seconds), at: offset(at), tags };
+}
+
+/** Requests that come at a rate, whatever the answers take (open model). */
+export function arrivals(exec_, rate, seconds, at = 0, tags = {}) {
+  return {
+    executor: 'constant-arrival-rate',
+    exec: exec_,
+    rate,
+    timeUnit: '1s',
+    preAllocatedVUs: virtualUsers(rate),
+    maxVUs: Math.max(MAX_VUS, virtualUsers(rate)),
+    seconds: stretched(seconds),
+    at: offset(at),
+    tags,
+  };
+}
+
+/** Requests whose rate moves linearly from one stage, [rate, seconds], to the next. */
+export function ramp(exec_, startRate, stages, at = 0, tags = {}) {
+  const highest = Math.max(startRate, ...stages.map(([rate]) => rate));
+  return {
+    executor: 'ramping-arrival-rate',
+    exec: exec_,
+    startRate,
+    timeUnit: '1s',
+    preAllocatedVUs: virtualUsers(highest),
+    maxVUs: Math.max(MAX_VUS, virtualUsers(highest)),
+    stages: stages.map(([target, seconds]) => ({ target, duration: `${stretched(seconds)}s` })),
+    seconds: stages.reduce((sum, [, seconds]) => sum + stretched(seconds), 0),
+    at: offset(at),
+    tags,
+  };
+}
+
+function offset(seconds) {
+  return seconds === 0 ? 0 : stretched(seconds);
+}
+
+/** Enough users for answers of 250 ms: more would only cost memory. */
+function virtualUsers(rate) {
+  return Math.max(10, Math.min(MAX_VUS, Math.ceil(rate / 4)));
+}
+
+/**
+ * k6's options of a script.
+ *
+ * scenarios: by name, from the functions above.
+ * endpoints: by name, {p95, p99 (milliseconds, at most), failed (share, below; 0.01), atLeast (requests)}.
+ * steps: names of scenarios that are reported one by one (a capacity run's).
+ */
+export function options({ scenarios, endpoints, overallP95, steps = [], droppedAllowed = false, capacity = false }) {
+  const shift = capacity && CALIBRATION_URL !== '' ? CALIBRATION_SECONDS + PAUSE_SECONDS : 0;
+  const planned = {};
+  let ends = 0;
+  for (const [name, { seconds, at, ...scenario }] of Object.entries(scenarios)) {
+    ends = Math.max(ends, at + seconds);
+    planned[name] = { ...scenario, startTime: `${at + shift}s`, gracefulStop: '10s' };
+    if (scenario.executor !== 'ramping-arrival-rate') planned[name].duration = `${seconds}s`;
+  }
+  beginsAt = shift * 1000;
+  plannedMilliseconds = ends * 1000;
+  const thresholds = { wrong_answers: ['count==0'] };
+  if (!droppedAllowed) thresholds.dropped_iterations = ['count==0'];
+  if (overallP95 !== undefined) thresholds['http_req_duration{measured:yes}'] = [`p(95)<${overallP95}`];
+  for (const [endpoint, limits] of Object.entries(endpoints)) {
+    const duration = [];
+    if (limits.p95 !== undefined) duration.push(`p(95)<${limits.p95}`);
+    if (limits.p99 !== undefined) duration.push(`p(99)<${limits.p99}`);
+    thresholds[`http_req_duration{endpoint:${endpoint}}`] = duration.length > 0 ? duration : ['max>=0'];
+    thresholds[`http_req_failed{endpoint:${endpoint}}`] = [`rate<${limits.failed === undefined ? 0.01 : limits.failed}`];
+    thresholds[`http_reqs{endpoint:${endpoint}}`] = [`count>=${Math.max(1, Math.floor(limits.atLeast))}`];
+  }
+  // Not limits: k6 keeps figures of a tag only where a threshold names it.
+  for (let index = 0; index < PARTS; index += 1) {
+    thresholds[`http_req_duration{part:${index}}`] = ['max>=0'];
+    thresholds[`http_reqs{part:${index}}`] = ['count>=0'];
+    thresholds[`http_req_failed{part:${index}}`] = ['rate>=0'];
+  }
+  for (const name of steps) {
+    thresholds[`http_req_duration{scenario:${name}}`] = ['max>=0'];
+    thresholds[`http_reqs{scenario:${name}}`] = ['count>=0'];
+    thresholds[`http_req_failed{scenario:${name}}`] = ['rate>=0'];
+    thresholds[`dropped_iterations{scenario:${name}}`] = ['count>=0'];
+  }
+  if (shift > 0) {
+    planned.calibration = {
+      executor: 'constant-vus',
+      exec: 'calibrate',
+      vus: 32,
+      duration: `${CALIBRATION_SECONDS}s`,
+      gracefulStop: '1s',
+    };
+    thresholds['http_reqs{endpoint:calibration}'] = ['count>=1'];
+    thresholds['http_req_failed{endpoint:calibration}'] = ['rate==0'];
+  }
+  return {
+    scenarios: planned,
+    thresholds,
+    setupTimeout: '120s',
+    discardResponseBodies: false,
+    noVUConnectionReuse: false,
+    summaryTrendStats: ['min', 'avg', 'med', 'p(90)', 'p(95)', 'p(99)', 'max'],
+    userAgent: 'auth-service-loadtest',
+    systemTags: ['status', 'method', 'name', 'scenario', 'expected_response', 'error_code'],
+  };
+}

@@ -1,0 +1,52 @@
+// Many live tokens, each kept by the user that issued it: k6 shares nothing between users, and gives the users of an
+// ended scenario to the next one.
+
+import { introspect, issue } from './_oauth.js';
+import { arrivals, options as planned } from './_plan.js';
+import { count, scaled, stretched } from './_settings.js';
+
+const UNMEASURED = { endpoint: 'fill', name: 'fill', measured: 'no', part: 'none' };
+const ISSUED_AT_ONCE = 10;
+const SECONDS = 120;
+
+const mine = [];
+
+/** A plan: first `tokens` are issued, then `rate` requests a second go on for two minutes. */
+export function pool({ tokens, rate, issuance }) {
+  // Not stretched: as many tokens as were asked for, in a short run too.
+  const fillRate = Math.ceil(count('FILL_RATE', 1000) / ISSUED_AT_ONCE);
+  const fillSeconds = Math.ceil(tokens / (fillRate * ISSUED_AT_ONCE));
+  const asked = arrivals('ask', rate, SECONDS);
+  const filling = { ...arrivals('fill', fillRate, 1), preAllocatedVUs: asked.preAllocatedVUs, seconds: fillSeconds };
+  const scenarios = { filling, asked: { ...asked, at: fillSeconds + 2 } };
+  if (issuance > 0) scenarios.issuance = { ...arrivals('issueOne', issuance, SECONDS), at: fillSeconds + 2 };
+  const options = planned({
+    scenarios,
+    overallP95: 100,
+    endpoints: {
+      introspect: { p95: 50, failed: 0.001, atLeast: rate * stretched(SECONDS) * 0.99 },
+      ...(issuance > 0 ? { issue: { p95: 100, failed: 0.001, atLeast: issuance * stretched(SECONDS) * 0.99 } } : {}),
+    },
+  });
+  options.thresholds['http_reqs{endpoint:fill}'] = [`count>=${tokens}`];
+  options.thresholds['http_req_failed{endpoint:fill}'] = ['rate<0.001'];
+  return { options, seconds: fillSeconds + 2 + stretched(SECONDS), peak: Math.max(rate + issuance, fillRate * 10) };
+}
+
+export function fill() {
+  for (let index = 0; index < ISSUED_AT_ONCE; index += 1) {
+    const token = issue(UNMEASURED);
+    if (token !== null) mine.push(token);
+  }
+}
+
+export function ask() {
+  if (mine.length === 0) fill(); // a user that came after the filling
+  if (mine.length > 0) introspect(mine[Math.floor(Math.random() * mine.length)]);
+}
+
+export function issueOne() {
+  issue();
+}
+
+export const settings = { tokens: (usual) => count('TOKENS', usual), rate: (usual) => scaled(count('RATE', usual)) };

@@ -1,0 +1,51 @@
+// What a run is told by its environment. Every script takes these; k6/README.md describes them.
+//
+// Rules: a wrong value stops the run before the first request, and says what is allowed.
+
+function text(name, fallback) {
+  const value = (__ENV[name] || '').trim();
+  if (value !== '') return value;
+  if (fallback === undefined) throw new Error(`${name} is not set: k6 run -e ${name}=... (k6/README.md)`);
+  return fallback;
+}
+
+function positive(name, fallback) {
+  const value = Number(text(name, String(fallback)));
+  if (!(value > 0 && Number.isFinite(value))) throw new Error(`${name} must be a number above 0`);
+  return value;
+}
+
+export const BASE_URL = text('BASE_URL', 'http://127.0.0.1:8080').replace(/\/+$/, '');
+export const CLIENT_ID = text('CLIENT_ID');
+export const CLIENT_SECRET = text('CLIENT_SECRET');
+export const RUN_ID = text('RUN_ID', 'local');
+/** Where reports go; empty for none: the verdict is printed in any case. */
+export const REPORT_DIR = text('REPORT_DIR', '').replace(/\/+$/, '');
+/** A server that answers the same to everything; empty for none. Capacity runs measure k6 itself against it. */
+export const CALIBRATION_URL = text('CALIBRATION_URL', '');
+export const DURATION_FACTOR = positive('DURATION_FACTOR', 1);
+export const RATE_FACTOR = positive('RATE_FACTOR', 1);
+export const MAX_VUS = Math.ceil(positive('MAX_VUS', 1000));
+
+/** Seconds of the plan, as this run stretches or shortens them. */
+export function stretched(seconds) {
+  return Math.max(1, Math.round(seconds * DURATION_FACTOR));
+}
+
+/** Requests per second of the plan, as this run raises or lowers them. */
+export function scaled(rate) {
+  return Math.max(1, Math.round(rate * RATE_FACTOR));
+}
+
+/** One of several names; the first is the default. */
+export function choice(name, allowed) {
+  const value = text(name, allowed[0]);
+  if (!allowed.includes(value)) throw new Error(`${name}=${value}: must be one of ${allowed.join(', ')}`);
+  return value;
+}
+
+export function count(name, fallback) {
+  const value = positive(name, fallback);
+  if (!Number.isInteger(value)) throw new Error(`${name} must be a whole number above 0`);
+  return value;
+}

@@ -1,0 +1,45 @@
+// Load that goes on while something is changed: a rollout, a key rotation, a failover of Redis. Start the run, make the
+// change, and read how many requests failed.
+//
+// CHANGE=rollout|rotation|failover says what may happen:
+//   rollout, rotation  nothing fails
+//   failover           503 while nothing can be stored, for at most 5 % of the run; never a wrong answer
+// RATE (50 lives a second), two minutes.
+
+import { introspect, issue } from './_oauth.js';
+import { arrivals, options as planned } from './_plan.js';
+import { preflight } from './_preflight.js';
+import { choice, count, scaled, stretched } from './_settings.js';
+import { summary } from './_summary.js';
+
+const CHANGE = choice('CHANGE', ['rollout', 'rotation', 'failover']);
+const RATE = scaled(count('RATE', 50));
+const SECONDS = 120;
+const failed = CHANGE === 'failover' ? 0.05 : 0.00001;
+const lives = RATE * stretched(SECONDS);
+
+export const options = planned({
+  scenarios: { [CHANGE]: arrivals('life', RATE, SECONDS) },
+  endpoints: {
+    issue: { failed, atLeast: lives * 0.9 },
+    introspect: { failed, atLeast: lives * 0.9 },
+  },
+});
+
+export function setup() {
+  return preflight(RATE * 2);
+}
+
+let earlier = null; // a token of this user's last round: it must live through the change
+
+export function life() {
+  if (earlier !== null) introspect(earlier, true);
+  const token = issue();
+  if (token !== null) {
+    introspect(token, true);
+    // Where replication is asynchronous a failover may lose the newest tokens: then only the fresh one is asked about.
+    earlier = CHANGE === 'failover' ? null : token;
+  }
+}
+
+export const handleSummary = summary({ scenario: `under-${CHANGE}`, seconds: stretched(SECONDS), peak: RATE * 3 });

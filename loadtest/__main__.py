@@ -1,0 +1,101 @@
+"""The commands.
+
+python -m loadtest list
+python -m loadtest run smoke
+python -m loadtest run capacity --url https://auth.example.com
+python -m loadtest guide
+"""
+
+import contextlib
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from benchmarks.machine import REPOSITORY
+from benchmarks.servers import ServerError
+from loadtest import target as targets
+from loadtest.generator import GeneratorMissing, find_k6, run
+from loadtest.guide import run_guide
+from loadtest.scenarios import SCENARIOS, scenario
+from loadtest.target import Target
+from loadtest.verdict import Exit
+
+REPORTS = REPOSITORY / "build" / "loadtest"
+_URL = click.option("--url", help="A service that runs elsewhere; its client comes from CLIENT_ID and CLIENT_SECRET.")
+_OUT = click.option("--out", type=click.Path(path_type=Path), help="Where reports go.  [default: build/loadtest/…]")
+
+
+@click.group(help=__doc__.split("\n")[0])
+def main() -> None:
+    """Where the commands hang."""
+
+
+@main.command("list", help="The scenarios that there are.")
+def list_() -> None:
+    width = max(len(one.name) for one in SCENARIOS)
+    for one in SCENARIOS:
+        click.echo(f"{one.name:{width}}  {one.says}")
+
+
+@main.command("run", help="Run one scenario, against a service started for it or the one at --url.")
+@click.argument("name")
+@_URL
+@_OUT
+def run_one(name: str, url: str | None, out: Path | None) -> None:
+    try:
+        chosen = scenario(name)
+        find_k6()
+        with _target(url) as target:
+            environ = {**target.environ, **targets.given_by(os.environ)}
+            if not chosen.calibrates:
+                environ.pop("CALIBRATION_URL", None)
+            outcome = run(chosen, environ=environ, report=out or _folder(name), cores=target.cores)
+    except (KeyError, GeneratorMissing) as error:
+        _end(Exit.USAGE, str(error.args[0]))
+    except ServerError as error:
+        _end(Exit.NOT_RUN, str(error))
+    click.echo(f"{outcome.exit.name.lower().replace('_', ' ')}; reports are in {outcome.report}", err=True)
+    sys.exit(outcome.exit)
+
+
+@main.command("guide", help="The whole performance test of the guide, with its validation checklist filled in.")
+@_URL
+@_OUT
+def guide(url: str | None, out: Path | None) -> None:
+    try:
+        find_k6()
+        with _target(url) as target:
+            folder = out or _folder("guide")
+            environ = targets.given_by(os.environ)
+            path, passed = run_guide(target, folder, environ, click.echo, time.monotonic)
+    except (KeyError, GeneratorMissing) as error:
+        _end(Exit.USAGE, str(error.args[0]))
+    except (ServerError, OSError) as error:
+        _end(Exit.NOT_RUN, str(error))
+    click.echo(path.read_text())
+    click.echo(f"the report is {path}", err=True)
+    sys.exit(Exit.PASSED if passed else Exit.FAILED)
+
+
+def _target(url: str | None) -> contextlib.AbstractContextManager[Target]:
+    if url is not None:
+        return contextlib.nullcontext(targets.remote(url.rstrip("/"), os.environ))
+    return targets.local({"REDIS_URL": os.environ["REDIS_URL"]} if os.environ.get("REDIS_URL") else None)
+
+
+def _folder(name: str) -> Path:
+    return REPORTS / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{name}"
+
+
+def _end(code: Exit, why: str) -> NoReturn:
+    click.echo(f"loadtest: {why}", err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

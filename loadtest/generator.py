@@ -1,0 +1,72 @@
+"""k6: where it is, and one run of it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.machine import REPOSITORY
+from loadtest.scenarios import Scenario
+from loadtest.verdict import Exit, Verdict, exit_of, verdict_in
+
+TOOLS = REPOSITORY / ".tools" / "bin"
+
+
+class GeneratorMissing(Exception):
+    """k6 is not there; the message has the next step."""
+
+
+def find_k6() -> str:
+    """The path of k6. Raises GeneratorMissing."""
+    found = shutil.which("k6", path=os.pathsep.join((str(TOOLS), os.environ.get("PATH", ""))))
+    if found is None:
+        raise GeneratorMissing("k6 is missing: `make loadtest` installs it (with Go), or put it on the PATH")
+    return found
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How one run ended."""
+
+    exit: Exit
+    verdict: Verdict | None
+    report: Path
+    """The folder of its reports."""
+
+
+def run(scenario: Scenario, *, environ: Mapping[str, str], report: Path, cores: Sequence[int] = ()) -> Outcome:
+    """Run a scenario; k6's progress goes to the terminal, its output to ``output.txt`` of the report's folder too.
+
+    Args:
+        environ: ``BASE_URL``, ``CLIENT_ID`` and the like (k6/README.md). The secret is handed over by the environment,
+            where no list of processes shows it.
+        cores: Where k6 may run; empty for anywhere.
+    """
+    report.mkdir(parents=True, exist_ok=True)
+    told = {**scenario.environ, **environ, "REPORT_DIR": str(report)}
+    command = [find_k6(), "run", "--no-usage-report", "--include-system-env-vars"]
+    lines = []
+    process = subprocess.Popen(
+        [*command, str(REPOSITORY / "k6" / f"{scenario.script}.js")],
+        env={**_inherited(), **told},
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
+    )
+    with process, (report / "output.txt").open("w") as copy:
+        assert process.stdout is not None  # noqa: S101 - narrows the type
+        for line in process.stdout:
+            lines.append(line)
+            copy.write(line)
+            print(line, end="", flush=True)
+    code = process.wait()
+    verdict = verdict_in("".join(lines))
+    return Outcome(exit_of(code, verdict), verdict, report)
+
+
+def _inherited() -> dict[str, str]:
+    """What k6 itself may be told by its environment, such as ``K6_OUT`` and ``K6_PROMETHEUS_RW_SERVER_URL``."""
+    kept = ("PATH", "HOME", "LANG", "TERM", "NO_COLOR")
+    return {name: value for name, value in os.environ.items() if name in kept or name.startswith("K6_")}

@@ -1,0 +1,99 @@
+"""What is loaded: a service started here for the run, or one that runs elsewhere."""
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.machine import split_cores
+from benchmarks.servers import bare_server, free_port, service
+
+CLIENT, HOT_CLIENT = "load", "load-hot"
+_SECRETS = {name: f"{name}-0123456789abcdef0123456789abcdef0123456789" for name in (CLIENT, HOT_CLIENT)}
+"""Not secret: the service that knows them lives as long as the run, on loopback."""
+HOT_CLIENT_PER_MINUTE = 600
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A service to be loaded."""
+
+    environ: Mapping[str, str]
+    """What k6 is told of it: ``BASE_URL``, ``CLIENT_ID``, ``CLIENT_SECRET``, ``CALIBRATION_URL``."""
+    metrics_url: str | None
+    """Where its ``/metrics`` is; None if that is not known."""
+    cores: tuple[int, ...] = ()
+    """Where k6 may run; empty for anywhere."""
+    where: str = ""
+    """For the report: what was loaded."""
+
+
+def remote(base_url: str, environ: Mapping[str, str]) -> Target:
+    """A service that runs elsewhere. Raises KeyError for a missing ``CLIENT_ID`` or ``CLIENT_SECRET``."""
+    names = ("CLIENT_ID", "CLIENT_SECRET", "HOT_CLIENT_ID", "HOT_CLIENT_SECRET", "CALIBRATION_URL")
+    for name in names[:2]:
+        if not environ.get(name):
+            raise KeyError(f"{name} is not set: the client that the load acts as")
+    told = {name: environ[name] for name in names if environ.get(name)}
+    return Target({"BASE_URL": base_url, **told}, environ.get("METRICS_URL"), where=base_url)
+
+
+@contextlib.contextmanager
+def local(extra: Mapping[str, str] | None = None) -> Iterator[Target]:
+    """A service on one core of this machine, for k6 on another, and a constant responder beside it.
+
+    ``extra``: more settings of the service, such as ``REDIS_URL``.
+    """
+    server_cores, load_cores = split_cores()
+    metrics_port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {
+            "CLIENTS_FILE": str(_clients_file(Path(folder))),
+            "METRICS_ADDR": f"127.0.0.1:{metrics_port}",
+            "LOG_LEVEL": "warning",
+            **(extra or {}),
+        }
+        with service(server_cores, settings) as served, bare_server(server_cores) as bare:
+            environ = {
+                "BASE_URL": served.url(""),
+                "CLIENT_ID": CLIENT,
+                "CLIENT_SECRET": _SECRETS[CLIENT],
+                "HOT_CLIENT_ID": HOT_CLIENT,
+                "HOT_CLIENT_SECRET": _SECRETS[HOT_CLIENT],
+                "CALIBRATION_URL": bare.url("/oauth/introspect"),
+            }
+            where = f"a service on core {server_cores[0]} of this machine, k6 on core {load_cores[-1]}"
+            yield Target(environ, f"http://127.0.0.1:{metrics_port}/metrics", tuple(load_cores), where)
+
+
+def given_by(environ: Mapping[str, str]) -> dict[str, str]:
+    """What of the environment is meant for k6's scripts."""
+    names = ("DURATION_FACTOR", "RATE_FACTOR", "MAX_VUS", "STEPS", "STEP_SECONDS", "FIRST_RATE", "GROWTH", "RATE")
+    more = ("USERS", "TOKENS", "FILL_RATE", "HOT_RATE", "RUN_ID")
+    return {name: environ[name] for name in (*names, *more) if environ.get(name)}
+
+
+def _clients_file(folder: Path) -> Path:
+    path = folder / "clients.yaml"
+    clients = [_client(CLIENT, "unlimited"), _client(HOT_CLIENT, HOT_CLIENT_PER_MINUTE)]
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+        json.dump({"version": 1, "clients": clients}, file)
+    return path
+
+
+def _client(name: str, per_minute: int | str) -> dict[str, object]:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(_SECRETS[name].encode()).digest()).rstrip(b"=").decode()
+    return {
+        "id": name,
+        "auth_method": "client_secret_basic",
+        "secrets": [{"hash": f"sha256:{digest}"}],
+        "grants": ["client_credentials"],
+        "scopes": ["read"],
+        "introspect": "own",
+        "rate_limit_per_minute": per_minute,
+    }
