@@ -69,8 +69,12 @@ test: ## all tests; brings the programs that they need (redis-server, node) wher
 	@$(TIMED) "client libraries" $(MAKE) -s client-libraries
 	@$(TIMED) "tests" $(BIN)/python -m pytest $(PYTEST_ARGS)
 
+.PHONY: k6
+k6:
+	@tools/go-tool k6
+
 .PHONY: slow
-slow: $(DEVELOPMENT) programs client-libraries ## the tests that take minutes, such as twenty live key rotations
+slow: $(DEVELOPMENT) programs client-libraries k6 ## the tests that take minutes, such as twenty live key rotations
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 .PHONY: e2e
@@ -104,6 +108,20 @@ docs: $(RUNTIME) ## write the pages that are generated from the code (configurat
 bench: $(RUNTIME) ## measure the service against a bare server and print the table (minutes; BENCH_ARGS="--rounds 1")
 	@$(BIN)/python tools/programs.py install wrk
 	@$(BIN)/python -m benchmarks run $(BENCH_ARGS)
+
+.PHONY: loadtest
+loadtest: $(DEVELOPMENT) ## run SCENARIO=smoke (or another of `make loadtest-list`) by k6, here or against BASE_URL=...
+	@tools/go-tool k6
+	@$(BIN)/python -m loadtest run $(or $(SCENARIO),smoke) $(if $(BASE_URL),--url $(BASE_URL))
+
+.PHONY: loadtest-list
+loadtest-list: $(DEVELOPMENT)
+	@$(BIN)/python -m loadtest list
+
+.PHONY: loadtest-guide
+loadtest-guide: $(DEVELOPMENT) ## the whole performance test with its checklist, about 46 minutes (DURATION_FACTOR=0.1 for less)
+	@tools/go-tool k6
+	@$(BIN)/python -m loadtest guide $(if $(BASE_URL),--url $(BASE_URL))
 
 .PHONY: bench-compare
 bench-compare: $(RUNTIME) ## measure this tree against the commit BASE=...; fails if it is certainly over 10 % slower
