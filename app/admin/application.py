@@ -9,7 +9,10 @@ from litestar import HttpMethod, Litestar, Request, Response, route
 from litestar.exceptions import HTTPException
 
 from app.admin.authorization import ADMIN_SCOPE, Access, AdminAuthorization
+from app.admin.revocation_routes import refused, revocation_routes
+from app.admin.revocations import BulkRevocation, Refused
 from app.admin.stats import Stats
+from app.endpoints import exchange
 from app.endpoints.answers import JSON_NO_STORE, ErrorBody
 from app.observability.audit import Audit
 from app.storage.interface import StoreError
@@ -17,12 +20,18 @@ from app.web.outer import request_id_of
 
 logger = logging.getLogger("app.admin")
 
+_WHO = "who"
+"""Where a request keeps who sent it."""
+
 _BEARER = 'Bearer realm="auth-service admin"'
 _HEADERS = {name.decode(): value.decode() for name, value in JSON_NO_STORE}
 
 
 def admin_application(
-    authorization: AdminAuthorization, read_stats: Callable[[], Awaitable[Stats]], audit: Audit
+    authorization: AdminAuthorization,
+    read_stats: Callable[[], Awaitable[Stats]],
+    revocation: BulkRevocation,
+    audit: Audit,
 ) -> Litestar:
     """The application; every route of it asks ``authorization`` first."""
 
@@ -31,8 +40,10 @@ def admin_application(
         return Response(msgspec.json.encode(await read_stats()), headers=_HEADERS)
 
     async def authorize(request: Request[Any, Any, Any]) -> Response[bytes] | None:
-        access = await authorization.check(request.headers.get("authorization"))
+        admitted = await authorization.admit(request.headers.get("authorization"))
+        access = admitted.access
         if access is Access.GRANTED:
+            request.scope["state"][_WHO] = admitted.who
             return None
         audit.admin_refused(
             request_id=request_id_of(request.scope),  # type: ignore[arg-type]
@@ -41,10 +52,23 @@ def admin_application(
         )
         return _refusal(access)
 
+    def changed(request: Request[Any, Any, Any], what: str) -> None:
+        origin = exchange.Request(
+            request.method,
+            peer=request.client.host if request.client else None,
+            request_id=request_id_of(request.scope) or "",  # type: ignore[arg-type]
+        )
+        audit.admin_changed(what, actor=request.scope["state"][_WHO], request=origin)
+
     return Litestar(
-        route_handlers=[stats],
+        route_handlers=[stats, *revocation_routes(revocation, changed)],
         before_request=authorize,
-        exception_handlers={StoreError: _store_error, HTTPException: _http_error, Exception: _failure},
+        exception_handlers={
+            Refused: refused,
+            StoreError: _store_error,
+            HTTPException: _http_error,
+            Exception: _failure,
+        },
         openapi_config=None,
         logging_config=None,
     )
@@ -78,7 +102,8 @@ def _failure(request: Request[Any, Any, Any], failure: Exception) -> Response[by
 
 
 def _http_error(_request: Request[Any, Any, Any], failure: HTTPException) -> Response[bytes]:
-    text = "nothing is here" if failure.status_code == 404 else "the request is refused"
+    texts = {404: "nothing is here", 413: "the body is too large"}
+    text = texts.get(failure.status_code, "the request is refused")
     body = ErrorBody("not_found" if failure.status_code == 404 else "invalid_request", text)
     return Response(
         msgspec.json.encode(body), status_code=failure.status_code, headers=_HEADERS | dict(failure.headers or {})

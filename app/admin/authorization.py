@@ -13,6 +13,8 @@ import hmac
 from collections.abc import Callable
 from enum import Enum
 
+import msgspec
+
 from app.endpoints.signed_tokens import SignedTokens
 from app.model.clients import Client
 from app.model.tokens import TokenKind
@@ -22,6 +24,7 @@ from app.storage.interface import TokenStore
 
 ADMIN_SCOPE = "auth-service:admin"
 ADMIN_USER = "admin"
+OPERATOR = "operator"
 
 
 class Access(Enum):
@@ -34,6 +37,14 @@ class Access(Enum):
     """The token is good, and does not have the scope."""
     CLOSED = "closed"
     """No token could ever be good: nothing is configured."""
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """The answer, and whose it is."""
+
+    access: Access
+    who: str | None = None
+    """``operator``, or the client whose access token it was; None where nobody is let in."""
 
 
 class AdminAuthorization:
@@ -61,26 +72,29 @@ class AdminAuthorization:
 
     async def check(self, authorization: str | None) -> Access:
         """Whether a request with this Authorization header may in. Raises StoreError."""
+        return (await self.admit(authorization)).access
+
+    async def admit(self, authorization: str | None) -> Admitted:
+        """Whether a request with this Authorization header may in, and who sent it. Raises StoreError."""
         operator_token = self._read_operator_token()
         if operator_token is None and not self._any_client_may():
-            return Access.CLOSED
+            return Admitted(Access.CLOSED)
         scheme, _, value = (authorization or "").partition(" ")
         value = value.strip()
         if not value:
-            return Access.UNAUTHENTICATED
+            return Admitted(Access.UNAUTHENTICATED)
         if scheme.lower() == "basic":
-            return self._granted(self._is_operator(_basic_password(value), operator_token))
+            is_operator = self._is_operator(_basic_password(value), operator_token)
+            return Admitted(Access.GRANTED, OPERATOR) if is_operator else Admitted(Access.UNAUTHENTICATED)
         if scheme.lower() != "bearer":
-            return Access.UNAUTHENTICATED
+            return Admitted(Access.UNAUTHENTICATED)
         if self._is_operator(value, operator_token):
-            return Access.GRANTED
-        scope = await self._scope_of(value)
-        if scope is None:
-            return Access.INVALID_TOKEN
-        return Access.GRANTED if ADMIN_SCOPE in scope.split(" ") else Access.FORBIDDEN
-
-    def _granted(self, granted: bool) -> Access:
-        return Access.GRANTED if granted else Access.UNAUTHENTICATED
+            return Admitted(Access.GRANTED, OPERATOR)
+        found = await self._client_and_scope_of(value)
+        if found is None:
+            return Admitted(Access.INVALID_TOKEN)
+        client_id, scope = found
+        return Admitted(Access.GRANTED, client_id) if ADMIN_SCOPE in scope.split(" ") else Admitted(Access.FORBIDDEN)
 
     def _is_operator(self, presented: str | None, operator_token: str | None) -> bool:
         if presented is None or operator_token is None:
@@ -88,8 +102,8 @@ class AdminAuthorization:
         # Digests have one length, so the comparison tells nothing about the token's.
         return hmac.compare_digest(_digest(presented), _digest(operator_token))
 
-    async def _scope_of(self, token: str) -> str | None:
-        """The scope of a live access token meant for this service; None for anything else."""
+    async def _client_and_scope_of(self, token: str) -> tuple[str, str] | None:
+        """Of a live access token meant for this service; None for anything else."""
         now = self._now()
         if token_kind(token) is TokenKind.ACCESS:
             record = await self._store.find_access_token(token_ref(token))
@@ -104,10 +118,12 @@ class AdminAuthorization:
             return None
         return self._still_allowed(claims.client_id, claims.scope)
 
-    def _still_allowed(self, client_id: str, scope: str) -> str | None:
+    def _still_allowed(self, client_id: str, scope: str) -> tuple[str, str] | None:
         """What of a token's scope its client may still have: who lost the scope, or was removed, is out at once."""
         client = self._find_client(client_id)
-        return None if client is None else " ".join(s for s in scope.split(" ") if s in client.scopes)
+        if client is None:
+            return None
+        return client_id, " ".join(s for s in scope.split(" ") if s in client.scopes)
 
 
 def _basic_password(encoded: str) -> str | None:

@@ -14,6 +14,7 @@ from litestar import Litestar
 from app import __version__, clock, randomness
 from app.admin.application import admin_application
 from app.admin.authorization import ADMIN_SCOPE, AdminAuthorization
+from app.admin.revocations import BulkRevocation
 from app.admin.sampling import Sampler
 from app.admin.stats import CacheStats, KeyStats, ProcessStats, Stats, StoreStats, resident_bytes
 from app.composition.backends import operator_token_reader
@@ -21,6 +22,7 @@ from app.config.clients import ClientRegistry
 from app.config.process import FastPath
 from app.config.settings import Settings
 from app.config.store import StoreSettings
+from app.config.tokens import TokenSettings
 from app.endpoints.addresses import ClientAddresses
 from app.endpoints.admission import Admission
 from app.endpoints.argon2id import Argon2idVerifier
@@ -232,7 +234,9 @@ class Service:
             issuer=issuer,
             now=clock.unix_now,
         )
-        return self._outer(admin_application(authorization, self._read_stats, self.audit))  # type: ignore[arg-type]
+        revocation = bulk_revocation(self.settings, self.store, self._signed_tokens)
+        application: Any = admin_application(authorization, self._read_stats, revocation, self.audit)
+        return self._outer(application)
 
     def _health_routes(self) -> tuple[Route, ...]:
         return (
@@ -285,6 +289,22 @@ class Service:
             ),
             process=ProcessStats(os.getpid(), read_resident_bytes()),
         )
+
+
+def bulk_revocation(settings: Settings, store: TokenStore, signed_tokens: SignedTokens) -> BulkRevocation:
+    """What operators end many tokens with."""
+    tokens, redis = settings.tokens, settings.store
+    cached = redis.redis_url is not None and redis.cache_max_entries > 0
+    return BulkRevocation(
+        store,
+        signed_tokens,
+        # Families that were founded before the setting was made smaller live on; so does the default's month.
+        longest_life_seconds=max(tokens.refresh_family_max_seconds, TokenSettings().refresh_family_max_seconds),
+        skew_seconds=settings.keys.key_clock_skew_seconds,
+        staleness_seconds=redis.cache_max_staleness_seconds if cached else 0.0,
+        now=clock.unix_now,
+        monotonic=clock.monotonic,
+    )
 
 
 def jwks_endpoint(keeper: KeyKeeper, max_age_seconds: int) -> DocumentEndpoint[JwksDocument]:

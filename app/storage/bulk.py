@@ -24,24 +24,25 @@ Answer = TypeVar("Answer")
 
 async def save_all(store: TokenStore, issuances: Iterable[Issuance], monotonic: Callable[[], float]) -> int:
     """Remember many issuances; how many. Raises StoreError at the first slice that fails."""
-    return sum([len(answers) async for answers in _in_slices(store.save, issuances, monotonic)])
+    return sum([len(answers) async for answers in in_slices(store.save, issuances, monotonic)])
 
 
 async def find_all(
     store: TokenStore, refs: Sequence[TokenRef], monotonic: Callable[[], float]
 ) -> list[AccessTokenRecord | None]:
     """The records of many access tokens, in their order. Raises StoreError at the first slice that fails."""
-    return [record async for records in _in_slices(store.find_access_token, refs, monotonic) for record in records]
+    return [record async for records in in_slices(store.find_access_token, refs, monotonic) for record in records]
 
 
 async def revoke_all(store: TokenStore, refs: Iterable[TokenRef], monotonic: Callable[[], float]) -> int:
     """End many access tokens; how many. Raises StoreError at the first slice that fails."""
-    return sum([len(answers) async for answers in _in_slices(store.revoke_access_token, refs, monotonic)])
+    return sum([len(answers) async for answers in in_slices(store.revoke_access_token, refs, monotonic)])
 
 
-async def _in_slices(
+async def in_slices(
     step: Callable[[T], Awaitable[Answer]], items: Iterable[T], monotonic: Callable[[], float]
 ) -> AsyncIterator[list[Answer]]:
+    """The answers of ``step`` for each item, a slice at a time. Raises the first error of a slice, after the slice."""
     rest = iter(items)
     while some := list(islice(rest, SLICE)):
         started = monotonic()

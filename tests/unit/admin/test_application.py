@@ -7,6 +7,7 @@ import pytest
 
 from app.admin.application import admin_application
 from app.admin.authorization import AdminAuthorization
+from app.admin.revocations import BulkRevocation
 from app.admin.stats import CacheStats, CounterStats, KeyStats, ProcessStats, Stats, StoreStats
 from app.endpoints.answers import SECURITY_HEADERS
 from app.endpoints.signed_tokens import SignedTokens
@@ -58,7 +59,16 @@ async def ask(
         issuer=ISSUER,
         now=clock,
     )
-    application: Any = admin_application(access, read_stats, silent_audit())
+    revocation = BulkRevocation(
+        MemoryStore(1, clock),
+        SignedTokens(key_ring, ISSUER, lambda: None),
+        longest_life_seconds=86_400,
+        skew_seconds=30,
+        staleness_seconds=0,
+        now=clock,
+        monotonic=clock,
+    )
+    application: Any = admin_application(access, read_stats, revocation, silent_audit())
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://admin") as client:
         headers = {} if authorization is None else {"authorization": authorization}
