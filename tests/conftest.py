@@ -15,7 +15,7 @@ from tests.programs.ports import free_port
 from tests.programs.redis_process import RedisProcess
 from tools.programs import PROGRAMS, install_command
 
-pytest_plugins = ["pytester", "tests.programs.service_fixtures"]
+pytest_plugins = ["pytester", "tests.programs.service_fixtures", "tests.programs.scrape_fixture"]
 
 _UNIT_TESTS = Path(__file__).parent / "unit"
 

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from tests.observability.exercise import exercise
+from tests.programs.exercise import exercise
 from tests.programs.service_calls import ServiceCalls
 from tests.programs.service_clients import write_clients
 from tests.programs.service_process import ServiceProcess, wait_until
