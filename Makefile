@@ -50,7 +50,7 @@ serve: $(RUNTIME) ## run the service on 127.0.0.1:8080 in memory, and print comm
 
 .PHONY: programs
 programs:
-	@python=$(BIN)/python; $$python tools/programs.py install redis-server redis-sentinel redis-cli node npm git
+	@python=$(BIN)/python; $$python tools/programs.py install redis-server redis-sentinel redis-cli node npm git promtool amtool
 
 # npm writes node_modules/.package-lock.json last; without npm the tests that need it say so themselves.
 $(NPM_TESTS)/node_modules/.package-lock.json: $(NPM_TESTS)/package-lock.json

@@ -32,6 +32,10 @@ PROGRAMS: dict[str, Program] = {
     "redis-cli": Program("redis-tools", "looking into a test's Redis"),
     "node": Program("nodejs", "client libraries of the npm world are run against the service"),
     "npm": Program("npm", "installs those client libraries"),
+    "promtool": Program("prometheus", "alert rules are checked and tested, and alerts seen to fire, with the real one"),
+    "prometheus": Program("prometheus", "queries of rules and dashboards run on the real one"),
+    "amtool": Program("prometheus-alertmanager", "the example of routing is checked with the real one"),
+    "prometheus-alertmanager": Program("prometheus-alertmanager", "alerts are routed and inhibited by the real one"),
     "git": Program("git", "what is committed is checked"),
     "wrk": Program("wrk", "the load of the benchmark"),
 }
