@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from app import clock, randomness
-from app.composition.backends import audit_log, open_store
+from app.composition.backends import audit_log, open_store, shared_budget
 from app.composition.key_ring import LeakedKeys, key_keeper
 from app.composition.service import Service
 from app.config.clients import ClientRegistry, ClientsSource
@@ -87,7 +87,15 @@ async def run(
     leaked = LeakedKeys(keeper)
     store.watch_epochs(leaked.watch)
     await leaked.settled()
-    service = Service(settings, registry=registry, store=store, keeper=keeper, metrics=metrics, audit=audit)
+    service = Service(
+        settings,
+        registry=registry,
+        store=store,
+        keeper=keeper,
+        metrics=metrics,
+        audit=audit,
+        budget=shared_budget(settings, store),
+    )
     await service.start()
     await reloader.start()
     # What lives now lives as long as the process; collections need not look at it again.

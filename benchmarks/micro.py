@@ -144,7 +144,7 @@ def _accounting(metrics: Metrics) -> dict[str, Work]:
     def record() -> None:
         metrics.request("POST", "/oauth/introspect", 200, 0.00004)
         metrics.operation("introspect", "active", 0.00004)
-        metrics.rate_limited(False)
+        metrics.rate_limited("client", False)
 
     return {
         "limiter: admit": lambda: limiter.retry_after("c", clients.REQUESTS_PER_MINUTE, clock.monotonic()),

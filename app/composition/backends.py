@@ -6,6 +6,7 @@ from pathlib import Path
 
 from app import clock
 from app.composition.redis_store import make_redis_store
+from app.config.limits import RateLimitBackend
 from app.config.problems import ConfigurationError, Problem
 from app.config.secret_files import read_secret_file
 from app.config.settings import Settings
@@ -13,9 +14,11 @@ from app.config.store import StoreFallback
 from app.observability.audit import Audit, open_audit
 from app.observability.metrics import Metrics
 from app.protocol.client_assertion import CLOCK_SKEW_SECONDS, MAX_LIFE_SECONDS
+from app.ratelimit.leases import SharedBudget
 from app.storage.fallback import FallbackStore
 from app.storage.interface import StoreUnavailable, TokenStore
 from app.storage.memory import MemoryStore
+from app.storage.redis.store import RedisStore
 
 logger = logging.getLogger("app.service")
 
@@ -63,6 +66,15 @@ async def open_store(settings: Settings, metrics: Metrics) -> TokenStore:
         # It goes on trying by itself; the service is not ready until it succeeds.
         logger.error("Redis is unreachable (%s): not ready, trying again", error)  # noqa: TRY400 - expected
     return redis
+
+
+def shared_budget(settings: Settings, store: TokenStore) -> SharedBudget | None:
+    """What the limits of clients are borrowed from; None where each process counts for itself."""
+    if settings.limits.rate_limit_backend is not RateLimitBackend.REDIS:
+        return None
+    shared = store.shared if isinstance(store, FallbackStore) else store
+    assert isinstance(shared, RedisStore)  # noqa: S101 - narrows the type: the settings were checked
+    return shared
 
 
 def _tell_degraded(why: str | None) -> None:

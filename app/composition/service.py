@@ -29,7 +29,7 @@ from app.endpoints.argon2id import Argon2idVerifier
 from app.endpoints.client_authentication import ClientAuthenticator, VerifiedSecrets
 from app.endpoints.documents import Document, DocumentEndpoint, Health, HealthEndpoints, Readiness, StoreHealth
 from app.endpoints.introspection import IntrospectionEndpoint
-from app.endpoints.limits import ClientLimits
+from app.endpoints.limits import Decides, Limits, OwnLimiter
 from app.endpoints.minting import Mint
 from app.endpoints.revocation import RevocationEndpoint
 from app.endpoints.scrape import ScrapeEndpoint
@@ -51,7 +51,8 @@ from app.observability.process_limits import process_limits, read_file
 from app.protocol import metadata
 from app.protocol.errors import temporarily_unavailable
 from app.protocol.metadata import ServerFacts
-from app.ratelimit.limiter import RateLimiter
+from app.ratelimit.failures import Failures
+from app.ratelimit.leases import LeasedLimiter, SharedBudget
 from app.storage.interface import TokenStore
 from app.web.asgi import App, HotRoutes
 from app.web.edge import Edge
@@ -78,6 +79,7 @@ class Service:
         keeper: KeyKeeper,
         metrics: Metrics,
         audit: Audit,
+        budget: SharedBudget | None = None,
         grants: Sequence[Grant] = GRANTS,
     ) -> None:
         self.settings = settings
@@ -91,7 +93,8 @@ class Service:
         self._keys_were_there = False
         self._grants = grants
         self._signing_pool = signing_pool()
-        self._argon2id_pool = LowPriorityPool(2, niceness=10, name="argon2id")
+        self._argon2id_pool = LowPriorityPool(1, niceness=19, name="argon2id")
+        self._limits = self._make_limits(settings, budget)
         self._tasks: list[asyncio.Task[None]] = []
         self._sampler = Sampler(metrics, store, keeper, monotonic=clock.monotonic, now=clock.unix_now)
         issuer = settings.listeners.external_base_url
@@ -119,6 +122,7 @@ class Service:
         self.metrics.tell_clock(clock.unix_now)
         self._in_background(watch_loop(self.metrics, clock.monotonic, clock.cpu_seconds_of_this_thread))
         self._in_background(self._sampler.run())
+        self._in_background(self._limits.sweep_regularly())
         self._in_background(watch_certificates(certificate_files(self.settings.store), self.metrics.certificates_end))
 
     async def stop(self) -> None:
@@ -134,6 +138,26 @@ class Service:
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work))
 
+    def _make_limits(self, settings: Settings, budget: SharedBudget | None) -> Limits:
+        """``budget``: what replicas share; None where each counts for itself."""
+
+        def make_limiter() -> Decides:
+            if budget is None:
+                return OwnLimiter()
+            return LeasedLimiter(budget, clock.monotonic, self.metrics.rate_limit_alone)
+
+        limits = settings.limits
+        return Limits(
+            make_limiter=make_limiter,
+            client_per_minute=limits.rate_limit_requests_per_minute,
+            introspection_per_minute=limits.rate_limit_introspections_per_minute,
+            failures=Failures(limits.rate_limit_failures_per_minute),
+            metrics=self.metrics,
+            audit=self.audit,
+            monotonic=clock.monotonic,
+            stopwatch=clock.stopwatch,
+        )
+
     # ------------------------------------------------------------------ applications
 
     def _public_application(self, issuer: str) -> App:
@@ -143,12 +167,12 @@ class Service:
             store=self.store,
             verify_argon2id=Argon2idVerifier(self._argon2id_pool.executor).verify,
             verified_secrets=VerifiedSecrets(randomness.random_bytes),
+            limits=self._limits,
             # RFC 7523 section 3 lets the token endpoint's URL stand for the server beside its issuer.
             assertion_audiences=(issuer, issuer + metadata.TOKEN_PATH),
             monotonic=clock.monotonic,
         )
-        per_minute = settings.limits.rate_limit_requests_per_minute
-        admission = Admission(authenticator, ClientLimits(RateLimiter(), per_minute, metrics, clock.monotonic))
+        admission = Admission(authenticator, self._limits)
         token = TokenEndpoint(
             grants=self._grants,
             admission=admission,

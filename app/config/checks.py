@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from app.config.keys import SigningAlgorithm
+from app.config.limits import RateLimitBackend
 from app.config.problems import Problem
 from app.config.settings import Settings
 from app.config.store import StoreSettings, Switch
@@ -44,6 +45,7 @@ def check_settings(settings: Settings, given: Collection[str], refused: Collecti
         *_listeners(settings, "EXTERNAL_BASE_URL" in given),
         *_tokens(settings),
         *_store(settings),
+        *_limits(settings),
         *_keys(settings, {"KEYS_SOURCE", "KEYS_FILE"}.issubset(given)),
     ]
     return [
@@ -89,6 +91,11 @@ def _store(settings: Settings) -> Iterator[_Finding]:
     if (store.redis_cert_file is None) != (store.redis_key_file is None):
         missing = "REDIS_CERT_FILE" if store.redis_cert_file is None else "REDIS_KEY_FILE"
         yield _Finding(Problem(missing, "must be set: a certificate and its private key belong together"), ())
+
+
+def _limits(settings: Settings) -> Iterator[_Finding]:
+    if settings.limits.rate_limit_backend is RateLimitBackend.REDIS and settings.store.redis_url is None:
+        yield _Finding(Problem("REDIS_URL", "must be set where RATE_LIMIT_BACKEND=redis"), ("REDIS_URL_FILE",))
 
 
 def _keys(settings: Settings, both_are_given: bool) -> Iterator[_Finding]:

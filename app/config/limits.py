@@ -1,10 +1,18 @@
 """Settings: limits on what one client may do."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 
 from app.config.values import setting
+
+
+class RateLimitBackend(StrEnum):
+    """Where the limits of clients are counted."""
+
+    MEMORY = "memory"
+    REDIS = "redis"
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -13,8 +21,31 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_requests_per_minute: Annotated[
         int,
         setting(
-            "Requests that each client may make a minute to one process, where it has no limit of its own; 0 for no "
-            "limit. Replicas and workers count each for themselves.",
+            "Requests that each client may make a minute, where it has no limit of its own; 0 for no limit.",
             ge=0,
         ),
     ] = 60_000
+    rate_limit_introspections_per_minute: Annotated[
+        int,
+        setting(
+            "Introspections a minute of each client that may see others' tokens (`introspect: audience` or `all`): a "
+            "class of its own, which no other requests count in; 0 for no limit.",
+            ge=0,
+        ),
+    ] = 0
+    rate_limit_failures_per_minute: Annotated[
+        int,
+        setting(
+            "Failed client authentications a minute of one address (IPv6: of one /64), beyond which they are answered "
+            "with 429. From the sixth in a row at one client, one address waits 2, 4, 8, … up to 300 seconds too. What "
+            "is right passes all the same. 0 turns both off.",
+            ge=0,
+        ),
+    ] = 300
+    rate_limit_backend: Annotated[
+        RateLimitBackend,
+        setting(
+            "`memory`: replicas and workers count each for themselves, so together they admit as many times the limit; "
+            "`redis`: they share each client's limit (failures are always counted by each).",
+        ),
+    ] = RateLimitBackend.MEMORY

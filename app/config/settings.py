@@ -30,7 +30,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitSettings = LimitSettings()
 
 
-ANNOUNCED = ("RATE_LIMIT_BACKEND",)
+ANNOUNCED: tuple[str, ...] = ()
 """Settings that a later version will have: set today they are warned about, not taken for misspellings."""
 
 ANNOUNCED_AND_NEEDED = ("TLS_CERT_FILE", "TLS_KEY_FILE")

@@ -1,6 +1,7 @@
 """The first steps of every endpoint that clients call, the same for all, so that none can forget one.
 
-1. Authenticate the client; nothing about tokens or grants is said before that.
+1. Authenticate the client; nothing about tokens or grants is said before that. A failure counts against the address
+   that it came from, and against nobody's limit.
 2. Count the request against the client's limit.
 3. Use up the client's assertion, where it has one. Last, so that a refusal by the limit leaves it good for another try,
    and a client over its limit cannot fill the store with one-time values.
@@ -8,15 +9,16 @@
 
 from app.endpoints.client_authentication import ClientAuthenticator
 from app.endpoints.exchange import Request
-from app.endpoints.limits import ClientLimits
+from app.endpoints.limits import Limits
 from app.model.clients import Client
+from app.protocol.errors import ErrorCode, ProtocolError
 from app.protocol.form import Parameters
 
 
 class Admission:
     """Lets a client's request in, or refuses it."""
 
-    def __init__(self, authenticator: ClientAuthenticator, limits: ClientLimits) -> None:
+    def __init__(self, authenticator: ClientAuthenticator, limits: Limits) -> None:
         self._authenticator = authenticator
         self._limits = limits
 
@@ -25,8 +27,18 @@ class Admission:
 
         ``now`` is Unix seconds. Raises ProtocolError or StoreUnavailable.
         """
-        client, assertion = await self._authenticator.authenticate(request, parameters, now)
-        self._limits.admit(client)
+        try:
+            client, assertion = await self._authenticator.authenticate(request, parameters, now)
+        except ProtocolError as refusal:
+            if refusal.error is not ErrorCode.INVALID_CLIENT:
+                raise
+            answer = self._limits.failed(request, refusal)
+            if answer is refusal:
+                raise
+            raise answer from refusal
+        waiting = self._limits.admit(request, client)
+        if waiting is not None:
+            await waiting
         if assertion is not None:
             await self._authenticator.use_up(assertion)
         return client

@@ -52,6 +52,11 @@ def error_answer(refusal: ProtocolError) -> Response:
     headers = _UNAUTHORIZED if refusal.status == ErrorCode.INVALID_CLIENT.status else JSON_NO_STORE
     if refusal.retry_after_seconds is not None:
         headers = (*headers, (b"retry-after", b"%d" % refusal.retry_after_seconds))
+    if refusal.quota is not None:
+        quota = refusal.quota
+        policy = b'"%s";q=%d;w=%d' % (quota.policy.encode(), quota.requests, quota.window_seconds)
+        remaining = b'"%s";r=0;t=%d' % (quota.policy.encode(), refusal.retry_after_seconds or 1)
+        headers = (*headers, (b"ratelimit-policy", policy), (b"ratelimit", remaining))
     return Response(refusal.status, body, headers)
 
 

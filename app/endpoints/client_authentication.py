@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from app.endpoints.exchange import Request
+from app.endpoints.limits import Limits
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
 from app.protocol.client_assertion import VerifiedAssertion, peek_subject, verify_assertion
 from app.protocol.client_auth import (
@@ -30,8 +31,8 @@ from app.randomness import RandomBytes
 from app.storage.interface import TokenStore
 
 FindClient = Callable[[str], Client | None]
-VerifyArgon2id = Callable[[str, str], Awaitable[bool]]
-"""(hash, secret) → whether they match; slow by design, so it does its work off the event loop."""
+VerifyArgon2id = Callable[[str, str, str | None], Awaitable[bool]]
+"""(hash, secret, address) → whether they match; slow by design, so it does its work off the event loop."""
 
 
 class VerifiedSecrets:
@@ -72,6 +73,7 @@ class ClientAuthenticator:
         store: TokenStore,
         verify_argon2id: VerifyArgon2id,
         verified_secrets: VerifiedSecrets,
+        limits: Limits,
         assertion_audiences: tuple[str, ...],
         monotonic: Callable[[], float],
     ) -> None:
@@ -79,6 +81,7 @@ class ClientAuthenticator:
         self._store = store
         self._verify_argon2id = verify_argon2id
         self._verified = verified_secrets
+        self._limits = limits
         self._audiences = assertion_audiences
         self._monotonic = monotonic
 
@@ -112,21 +115,23 @@ class ClientAuthenticator:
             raise invalid_client("unknown_client")
         request.client_id = client.id
         if not matches:
-            matches = await self._matches_chosen_secret(credentials.secret, secrets)
+            matches = await self._matches_chosen_secret(request, client, credentials.secret, secrets)
         if not matches:
             raise invalid_client("wrong_secret")
         _require_method(client, credentials.method)
         return client
 
-    async def _matches_chosen_secret(self, secret: str, secrets: tuple[ClientSecret, ...]) -> bool:
-        for candidate in secrets:
-            phc = candidate.argon2id
-            if phc is None:
-                continue
-            if self._verified.knows(phc, secret, self._monotonic()):
-                return True
-            if await self._verify_argon2id(phc, secret):
+    async def _matches_chosen_secret(
+        self, request: Request, client: Client, secret: str, secrets: tuple[ClientSecret, ...]
+    ) -> bool:
+        chosen = [candidate.argon2id for candidate in secrets if candidate.argon2id is not None]
+        if any(self._verified.knows(phc, secret, self._monotonic()) for phc in chosen):
+            return True  # whatever others do: who was right a moment ago waits behind nobody's guesses
+        for phc in chosen:
+            self._limits.before_slow_check(request, client)
+            if await self._verify_argon2id(phc, secret, request.peer):
                 self._verified.remember(phc, secret, self._monotonic())
+                self._limits.succeeded(request, client)
                 return True
         return False
 

@@ -1,34 +1,166 @@
-"""The rate limit of an authenticated client."""
+"""How often who may ask: the classes of limits, each with a table of its own, so that none can starve another.
 
+| class | counts | by |
+|---|---|---|
+| client | requests of an authenticated client | client; a public client's by address too: anybody may use its name |
+| introspection | introspection by clients that are let see others' tokens; off by default | client |
+| failure | failed client authentication | address and client, and address alone |
+
+A refusal is 429 with ``Retry-After`` (RFC 6585 section 4) and the fields ``RateLimit-Policy`` and ``RateLimit``
+(draft-ietf-httpapi-ratelimit-headers-10). They stand on refusals alone: on every answer they would tell apart answers
+of introspection that must be alike.
+"""
+
+import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
-from app.model.clients import Client
+from app.endpoints.exchange import Request
+from app.model.clients import Client, ClientAuthMethod, IntrospectionPolicy
+from app.observability.audit import Audit
 from app.observability.metrics import Metrics
-from app.protocol.errors import ErrorCode, ProtocolError
+from app.protocol.errors import ErrorCode, ProtocolError, Quota
+from app.ratelimit.failures import Failures, network_of
 from app.ratelimit.limiter import RateLimiter
 
+INTROSPECT = "introspect"
+CLIENT, INTROSPECTION, FAILURE = "client", "introspection", "failure"
+_TELL_AGAIN_SECONDS = 60.0
+_MAX_TOLD = 10_000
+SWEEP_SECONDS = 0.25
+"""Between two shards: all of them in 16 seconds."""
 
-class ClientLimits:
-    """Admits a client's request or refuses it with 429 (RFC 6585 section 4)."""
+
+class Decides(Protocol):
+    """A limiter: this process's own, or one that all replicas share."""
+
+    def decide(self, key: str, per_minute: int, now: float) -> "float | asyncio.Future[float]":
+        """The seconds until a request of ``key`` may pass, or a future of it."""
+
+    def sweep(self, now: float) -> None:
+        """Forget a part of what no longer counts."""
+
+
+class OwnLimiter:
+    """A limiter of this process alone."""
+
+    def __init__(self, limiter: RateLimiter | None = None) -> None:
+        self._limiter = limiter or RateLimiter()
+        self.decide = self._limiter.retry_after
+        self.sweep = self._limiter.sweep
+
+
+class Limits:
+    """Admits requests, or refuses them with 429."""
 
     def __init__(
-        self, limiter: RateLimiter, default_per_minute: int, metrics: Metrics, monotonic: Callable[[], float]
+        self,
+        *,
+        make_limiter: Callable[[], Decides],
+        client_per_minute: int,
+        introspection_per_minute: int = 0,
+        failures: Failures,
+        metrics: Metrics,
+        audit: Audit,
+        monotonic: Callable[[], float],
+        stopwatch: Callable[[], float],
     ) -> None:
-        self._limiter = limiter
-        self._default = default_per_minute
+        self._clients = make_limiter()
+        self._introspections = make_limiter()
+        self._client_per_minute = client_per_minute
+        self._introspection_per_minute = introspection_per_minute
+        self._failures = failures
         self._metrics = metrics
+        self._audit = audit
         self._monotonic = monotonic
+        self._stopwatch = stopwatch
+        self._told: dict[tuple[str, str], list[float]] = {}
 
-    def admit(self, client: Client) -> None:
-        """Count a request. Raises ProtocolError (429 with Retry-After) if the client is over its limit."""
-        per_minute = self._default if client.rate_limit_per_minute is None else client.rate_limit_per_minute
-        wait = self._limiter.retry_after(client.id, per_minute, self._monotonic())
-        self._metrics.rate_limited(wait > 0)
+    def admit(self, request: Request, client: Client) -> "Coroutine[Any, Any, None] | None":
+        """Count a request of an authenticated client.
+
+        Returns None where that is decided, or what to await. Raises ProtocolError (429) if the client is over its
+        limit.
+        """
+        started = self._stopwatch()
+        if request.operation == INTROSPECT and client.introspect is not IntrospectionPolicy.OWN:
+            limit, limiter, per_minute = INTROSPECTION, self._introspections, self._introspection_per_minute
+        else:
+            limit, limiter, per_minute = CLIENT, self._clients, self._client_per_minute
+            if client.rate_limit_per_minute is not None:
+                per_minute = client.rate_limit_per_minute
+        key = client.id
+        if client.auth_method is ClientAuthMethod.NONE and request.peer is not None:
+            key = f"{key}\n{network_of(request.peer) if ':' in request.peer else request.peer}"
+        wait = limiter.decide(key, per_minute, self._monotonic())
+        self._metrics.rate_limit_seconds.observe(self._stopwatch() - started)
+        if isinstance(wait, float):
+            self._settle(request, limit, key, wait, per_minute)
+            return None
+        return self._wait(request, limit, key, wait, per_minute)
+
+    async def _wait(
+        self, request: Request, limit: str, key: str, wait: "asyncio.Future[float]", per_minute: int
+    ) -> None:
+        self._settle(request, limit, key, await wait, per_minute)
+
+    def _settle(self, request: Request, limit: str, key: str, wait: float, per_minute: int) -> None:
+        self._metrics.rate_limited(limit, wait > 0)
         if wait > 0:
-            raise ProtocolError(
-                ErrorCode.SLOW_DOWN,
-                "too many requests, try again later",
-                reason="rate_limited",
-                retry_after_seconds=max(1, math.ceil(wait)),
-            )
+            raise self._refusal(request, limit, key, wait, per_minute)
+
+    # ------------------------------------------------------------------ failures
+
+    def before_slow_check(self, request: Request, client: Client) -> None:
+        """Ask before a secret is checked at great cost. Raises ProtocolError (429) during a delay."""
+        wait = self._failures.must_wait(request.peer, client.id, self._monotonic())
+        if wait > 0:
+            self._metrics.rate_limited(FAILURE, True)
+            raise self._refusal(request, FAILURE, f"{request.peer}\n{client.id}", wait, None)
+
+    def failed(self, request: Request, refusal: ProtocolError) -> ProtocolError:
+        """Count a failed authentication; what to answer: the refusal, or 429 from those who fail too often."""
+        wait = self._failures.failed(request.peer, request.client_id, self._monotonic())
+        self._metrics.rate_limited(FAILURE, wait > 0)
+        if wait <= 0:
+            return refusal
+        return self._refusal(request, FAILURE, f"{request.peer}\n{request.client_id}", wait, None)
+
+    def succeeded(self, request: Request, client: Client) -> None:
+        """A secret was checked at great cost, and is right."""
+        self._failures.succeeded(request.peer, client.id)
+
+    # ------------------------------------------------------------------ upkeep
+
+    async def sweep_regularly(self) -> None:
+        """Forget what no longer counts, a slice at a time, for ever."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = self._monotonic()
+            self._clients.sweep(now)
+            self._introspections.sweep(now)
+            self._failures.sweep(now)
+
+    def _refusal(self, request: Request, limit: str, key: str, wait: float, per_minute: int | None) -> ProtocolError:
+        self._tell(request, limit, key)
+        return ProtocolError(
+            ErrorCode.SLOW_DOWN,
+            "too many requests, try again later",
+            reason="rate_limited" if limit != FAILURE else "too_many_failures",
+            retry_after_seconds=max(1, math.ceil(wait)),
+            quota=None if per_minute is None else Quota(limit, per_minute, 60),
+        )
+
+    def _tell(self, request: Request, limit: str, key: str) -> None:
+        """One audit event for the first refusal of a key in a minute, with how many came before it untold."""
+        now = self._monotonic()
+        told = self._told.get((limit, key))
+        if told is not None and now < told[0]:
+            told[1] += 1
+            return
+        self._audit.limit_hit(request, limit, suppressed=0 if told is None else int(told[1]))
+        self._told.pop((limit, key), None)
+        self._told[limit, key] = [now + _TELL_AGAIN_SECONDS, 0]
+        if len(self._told) > _MAX_TOLD:
+            del self._told[next(iter(self._told))]

@@ -21,6 +21,8 @@ from app.observability.store_metrics import OPERATION_SECONDS, StoreMetrics
 
 REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
+DECISION_SECONDS = (1e-6, 2.5e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3)
+
 OPERATIONS = ("issue", "refresh", "introspect", "revoke")
 OUTCOMES = ("ok", "active", "inactive", "refused", "error")
 USUAL_STATUSES = (200, 400, 401, 429, 500, 503)
@@ -74,8 +76,23 @@ class Metrics:
         self.active_tokens = Gauge("active_tokens", "Live opaque access tokens in the store.", registry=r)
         self._reused = Counter("refresh_token_reuse", "Refresh tokens that came a second time.", registry=r)
         limited = LoopCounter("rate_limit_decisions", "Decisions of the rate limiter.", ["class", "result"], r)
-        self._admitted = limited.labels("client", "allowed")
-        self._limited = limited.labels("client", "limited")
+        self._decisions = {
+            (limit, is_limited): limited.labels(limit, "limited" if is_limited else "allowed")
+            for limit in ("client", "introspection", "failure")
+            for is_limited in (False, True)
+        }
+        self.rate_limit_seconds = LoopHistogram(
+            "rate_limit_duration_seconds",
+            "Time that a decision of the rate limiter took, waiting for Redis excluded.",
+            [],
+            buckets=DECISION_SECONDS,
+            registry=r,
+        ).labels()
+        self._rate_limit_alone = Gauge(
+            "rate_limit_fallback",
+            "1 while the limit that replicas share cannot be asked, and each counts for itself.",
+            registry=r,
+        )
 
         self.store = StoreMetrics(r)
         self.store_degraded = Gauge(
@@ -197,9 +214,13 @@ class Metrics:
         """A refresh token came a second time."""
         self._reused.inc()
 
-    def rate_limited(self, limited: bool) -> None:
-        """The rate limiter decided."""
-        (self._limited if limited else self._admitted).inc()
+    def rate_limited(self, limit: str, limited: bool) -> None:
+        """The rate limiter decided: ``client``, ``introspection`` or ``failure``."""
+        self._decisions[limit, limited].inc()
+
+    def rate_limit_alone(self, alone: bool) -> None:
+        """This process began, or ended, to count for itself alone."""
+        self._rate_limit_alone.set(alone)
 
     def expect_keys(self, algorithms: Iterable[str], states: Iterable[str]) -> None:
         """Let the series of these keys exist at zero before there is one."""

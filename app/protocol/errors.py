@@ -7,6 +7,8 @@ secret, and RFC 6749 limits the characters); ``reason`` goes to logs and metrics
 from enum import Enum
 from http import HTTPStatus
 
+import msgspec
+
 
 class ErrorCode(Enum):
     """``error`` values with the status that carries them."""
@@ -27,6 +29,15 @@ class ErrorCode(Enum):
         self.status = int(status)
 
 
+class Quota(msgspec.Struct, frozen=True):
+    """A limit that a request met (draft-ietf-httpapi-ratelimit-headers-10 section 3)."""
+
+    policy: str
+    """Its class."""
+    requests: int
+    window_seconds: int
+
+
 class ProtocolError(Exception):
     """A refusal: the decision that a request gets an error response.
 
@@ -41,6 +52,7 @@ class ProtocolError(Exception):
         reason: str | None = None,
         status: int | None = None,
         retry_after_seconds: int | None = None,
+        quota: Quota | None = None,
     ) -> None:
         super().__init__(f"{error.code}: {description}")
         self.error = error
@@ -48,6 +60,7 @@ class ProtocolError(Exception):
         self.reason = reason or error.code
         self.status = status or error.status
         self.retry_after_seconds = retry_after_seconds
+        self.quota = quota
 
 
 def invalid_request(description: str, *, reason: str = "invalid_request", status: int | None = None) -> ProtocolError:

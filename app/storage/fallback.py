@@ -57,6 +57,11 @@ class FallbackStore:
         self._returning: asyncio.Task[None] | None = None
 
     @property
+    def shared(self) -> ReturningStore:
+        """The shared store, whether it can be asked or not."""
+        return self._shared
+
+    @property
     def kind(self) -> str:
         """``memory`` while it stands in, else the shared store's kind."""
         return self._current.kind

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from tests.programs.redis_process import RedisProcess
 from tests.programs.service_calls import ServiceCalls, assert_refused
-from tests.programs.service_clients import BASIC, RegisteredClient, with_secret
+from tests.programs.service_clients import AUDITOR, BASIC, CHOSEN, RegisteredClient, with_secret
 from tests.programs.service_fixtures import StartService
-from tests.programs.service_process import ServiceProcess
+from tests.programs.service_process import ServiceProcess, wait_until
 
 CallsOf = Callable[[ServiceProcess], ServiceCalls]
 
@@ -86,3 +87,79 @@ def test_0_is_no_limit(start_service_once: StartService, calls_of: CallsOf) -> N
     service = calls_of(start_service_once(clients=(BASIC, few(0)), RATE_LIMIT_REQUESTS_PER_MINUTE="0"))
     assert statuses(service, BASIC, 200) == [200] * 200
     assert statuses(service, few(0), 6) == [200] * 5 + [429]  # a limit of its own stays
+
+
+# ---------------------------------------------------------------------------------------------- failed attempts
+
+FAILING = {"TRUSTED_PROXIES": "127.0.0.0/8", "RATE_LIMIT_FAILURES_PER_MINUTE": "60"}
+FORM = {"grant_type": "client_credentials"}
+
+
+@pytest.fixture
+def guarded(start_service: StartService, calls_of: CallsOf) -> ServiceCalls:
+    """A service that counts failures, behind a proxy that it trusts."""
+    return calls_of(start_service(clients=(BASIC, CHOSEN), **FAILING))
+
+
+def attempt(service: ServiceCalls, client: RegisteredClient, secret: str, address: str) -> httpx.Response:
+    headers = {"x-forwarded-for": address}
+    return service.http.post("/oauth/token", auth=(client.id, secret), data=FORM, headers=headers)
+
+
+def test_a_thousand_spoofed_addresses_meet_one_limit(guarded: ServiceCalls) -> None:
+    told = []
+    for number in range(1000):
+        spoofed = f"10.{number >> 8}.{number & 255}.1, 203.0.113.66"
+        told.append(attempt(guarded, BASIC, "wrong", spoofed).status_code)
+    assert told.count(401) <= 12  # five at once, then after 2, 4, 8 … seconds
+    assert set(told) == {401, 429}
+    refused = attempt(guarded, BASIC, "wrong", "203.0.113.66")
+    assert_refused(refused, 429, "slow_down")
+    assert int(refused.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize("client", [BASIC, CHOSEN], ids=["generated", "chosen"])
+def test_the_real_client_gets_in_from_elsewhere_and_its_neighbours_too(
+    guarded: ServiceCalls, client: RegisteredClient
+) -> None:
+    other = CHOSEN if client is BASIC else BASIC
+    for _ in range(20):
+        attempt(guarded, client, "wrong", "203.0.113.66")
+    assert attempt(guarded, client, "wrong", "203.0.113.66").status_code == 429
+    assert attempt(guarded, client, client.secret, "198.51.100.1").status_code == 200
+    assert attempt(guarded, other, other.secret, "203.0.113.66").status_code == 200
+    # What is right passes even beside the attacker: a generated secret always, a chosen one that was right before.
+    assert attempt(guarded, client, client.secret, "203.0.113.66").status_code == 200
+
+
+def test_a_flood_of_guesses_at_a_chosen_secret_costs_no_hashes(guarded: ServiceCalls) -> None:
+    for _ in range(10):
+        attempt(guarded, CHOSEN, "wrong", "203.0.113.66")
+    unknown = attempt(guarded, CHOSEN, CHOSEN.secret, "203.0.113.66")
+    assert_refused(unknown, 429, "slow_down")  # not even looked at: nobody learns whether it was right
+
+
+def test_resource_servers_introspect_as_much_as_they_like(start_service_once: StartService, calls_of: CallsOf) -> None:
+    service = calls_of(start_service_once(clients=(AUDITOR, BASIC), RATE_LIMIT_REQUESTS_PER_MINUTE="5"))
+    token = service.access_token(BASIC)
+    assert {service.request_introspection(AUDITOR, token).status_code for _ in range(50)} == {200}
+    assert service.metric("rate_limit_decisions_total", **{"class": "introspection", "result": "allowed"}) == 50
+
+
+# ---------------------------------------------------------------------------------------------- several replicas
+
+
+def test_replicas_share_one_limit_and_count_for_themselves_while_redis_is_away(
+    start_service_once: StartService, calls_of: CallsOf, redis_process: Callable[..., RedisProcess]
+) -> None:
+    redis = redis_process()
+    client = with_secret("shared", rate_limit_per_minute=30)
+    settings = {"RATE_LIMIT_BACKEND": "redis", "REDIS_URL": redis.url, "REDIS_KEY_PREFIX": "test:"}
+    replicas = [calls_of(start_service_once(clients=(client,), **settings)) for _ in range(3)]
+    told = [replicas[number % 3].request_token(client).status_code for number in range(60)]
+    # A slice of so small a limit is one request, so nothing is lost; two more may flow in while this runs.
+    assert 30 <= told.count(200) <= 32
+    redis.kill()
+    wait_until(lambda: replicas[0].request_introspection(client, "x").status_code == 200, "its own count")
+    assert replicas[0].metric("rate_limit_fallback") == 1
+    assert [replicas[0].request_introspection(client, "x").status_code for _ in range(40)].count(200) <= 30

@@ -21,6 +21,9 @@ FAST_PATHS = ("protocol", "asgi", "off")
 """Every mode that the service can be served in: each test over HTTP runs in each."""
 
 ALLOWED_ORIGIN = "https://app.example.com"
+_PATIENT = {"RATE_LIMIT_FAILURES_PER_MINUTE": "0"}
+"""Tests fail on purpose, and all from one address; those about that set their own."""
+
 StartService = Callable[..., ServiceProcess]
 ServiceOfMode = Callable[..., ServiceCalls]
 
@@ -53,6 +56,7 @@ def service_of_mode(
                 "ADMIN_TOKEN_FILE": str(folder / "admin-token"),
                 "ALLOWED_ORIGINS": ALLOWED_ORIGIN,
                 "LOG_LEVEL": "debug",
+                **_PATIENT,
             }
             if store == "redis":
                 settings["REDIS_URL"] = request.getfixturevalue("redis_url")
@@ -120,7 +124,7 @@ def _starting(fast_path: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         *arguments: str, clients: tuple[RegisteredClient, ...] | None = EVERY_CLIENT, **settings: str
     ) -> ServiceProcess:
         folder = tmp_path_factory.mktemp("service")
-        environment = {"FAST_PATH": fast_path, **settings}
+        environment = {"FAST_PATH": fast_path, **_PATIENT, **settings}
         if clients is not None and "CLIENTS_FILE" not in settings:
             environment["CLIENTS_FILE"] = str(write_clients(folder / "clients.yaml", clients))
         process = ServiceProcess(folder, environment, arguments)

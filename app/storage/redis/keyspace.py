@@ -56,6 +56,10 @@ class Keyspace:
         """A one-time value."""
         return self.opening + digest[:2].hex().encode() + b"}o" + digest
 
+    def budget(self, digest: bytes) -> bytes:
+        """What is left of a client's limit."""
+        return self.opening + digest[:2].hex().encode() + b"}l" + digest
+
     def ended_channel(self) -> bytes:
         """The channel on which names are published that were ended."""
         return self.opening + b"meta}ended"

@@ -174,6 +174,24 @@ return redis.call('PUBLISH', KEYS[1], ARGV[1])
 """
 )
 
+# Takes up to ARGV[1] requests from a budget of ARGV[2] microseconds a request: how many, and microseconds until one
+# more. KEYS[1] is the instant at which the bucket of one minute is empty again, by Redis' own clock.
+BORROW = _script(
+    """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local interval = tonumber(ARGV[2])
+local empty = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
+local free = math.floor((60000000 + now - empty + 0.1 * interval) / interval)
+local granted = math.max(0, math.min(tonumber(ARGV[1]), free))
+if granted > 0 then
+  empty = empty + granted * interval
+  redis.call('SET', KEYS[1], string.format('%.0f', empty), 'PX', math.max(1, math.ceil((empty - now) / 1000)))
+end
+return {granted, math.max(0, math.ceil(empty + interval - now - 60000000))}
+"""
+)
+
 # When this store was first used: KEYS[1], proposed as ARGV[1] and kept for ARGV[2] seconds from the last contact.
 BORN = _script(
     """

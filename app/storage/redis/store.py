@@ -9,6 +9,7 @@ Rules:
 """
 
 import asyncio
+import hashlib
 import itertools
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -74,7 +75,7 @@ _Method = Callable[Concatenate["RedisStore", P], Coroutine[Any, Any, Answer]]
 
 def _measured(method: _Method[P, Answer]) -> _Method[P, Answer]:
     """Report how long a method took, and the errors it raised."""
-    operation = method.__name__.removeprefix("_ask_")
+    operation = method.__name__.removeprefix("_ask_").removeprefix("_")
 
     async def measured(self: "RedisStore", /, *args: P.args, **kwargs: P.kwargs) -> Answer:
         started = self.stopwatch()
@@ -475,6 +476,19 @@ class RedisStore:
                 refresh.expires_at,
             )
         return keys, arguments
+
+    def borrow(self, key: str, requests: int, per_minute: int) -> asyncio.Future[tuple[int, float]]:
+        """A :class:`~app.ratelimit.leases.SharedBudget`: up to ``requests`` of a client's limit.
+
+        A client's id stays out of Redis; Redis' clock is everybody's.
+        """
+        name = self._names.budget(hashlib.sha256(key.encode()).digest())
+        return asyncio.ensure_future(self._borrow(name, requests, 60_000_000 / per_minute))
+
+    @_measured
+    async def _borrow(self, name: bytes, requests: int, interval: float) -> tuple[int, float]:
+        granted, wait = await self._call(scripts.BORROW, [name], [requests, f"{interval:.6f}"])
+        return int(granted), int(wait) / 1e6
 
     async def _call(
         self,

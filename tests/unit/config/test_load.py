@@ -284,7 +284,6 @@ def test_the_issuer_follows_the_address(address: str, issuer: str) -> None:
         ({"TOKEN_EXPIRY_SECOND": "x"}, "did you mean TOKEN_EXPIRY_SECONDS?"),
         ({"CACHE_TTL_SECONDS": "3"}, "CACHE_TTL_SECONDS has no effect: REDIS_URL is not set"),
         ({"REDIS_URL": "redis://r", "REDIS_ALLOW_EVICTION": "on"}, "revoked tokens live again"),
-        ({"RATE_LIMIT_BACKEND": "redis"}, "RATE_LIMIT_BACKEND is not available in this version"),
     ],
 )
 def test_what_is_probably_not_meant_is_warned_about(environ: dict[str, str], warning: str) -> None:

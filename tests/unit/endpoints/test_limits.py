@@ -1,20 +1,50 @@
-"""The rate limit of a client: which number counts, and what a client over it is told."""
+"""The limits of requests: which number counts, what the classes leave each other, and what those over it are told."""
+
+from typing import Any
 
 import pytest
 
-from app.endpoints.limits import ClientLimits
-from app.model.clients import Client
+from app.endpoints.answers import error_answer
+from app.endpoints.exchange import Request
+from app.endpoints.limits import Limits, OwnLimiter
+from app.model.clients import Client, ClientAuthMethod, IntrospectionPolicy
+from app.observability.audit import silent_audit
 from app.observability.metrics import Metrics
-from app.protocol.errors import ErrorCode, ProtocolError
-from app.ratelimit.limiter import RateLimiter
+from app.protocol.errors import ErrorCode, ProtocolError, invalid_client
+from app.ratelimit.failures import Failures
+from tests.unit.endpoints.wiring import Clock
 
 
-def admitted(per_minute: int | None, default: int, requests: int = 100) -> int:
-    limits = ClientLimits(RateLimiter(), default, Metrics(), lambda: 1000.0)
-    client = Client("billing", rate_limit_per_minute=per_minute)
+class Told:
+    """An audit that remembers the limits that it was told of."""
+
+    def __init__(self) -> None:
+        self.limits: list[tuple[str, int]] = []
+
+    def limit_hit(self, _request: Request, limit: str, suppressed: int) -> None:
+        self.limits.append((limit, suppressed))
+
+
+def make(clock: Clock | None = None, audit: Any = None, failures: int = 0, **members: int) -> Limits:
+    return Limits(
+        make_limiter=OwnLimiter,
+        **({"client_per_minute": 10} | members),
+        failures=Failures(failures),
+        metrics=Metrics(),
+        audit=audit or silent_audit(),
+        monotonic=clock or Clock(1000.0),
+        stopwatch=lambda: 0.0,
+    )
+
+
+def asked(operation: str = "issue", peer: str = "203.0.113.7") -> Request:
+    return Request("POST", operation=operation, peer=peer)
+
+
+def admitted(limits: Limits, client: Client, request: Request, requests: int = 100) -> int:
     for passed in range(requests):
         try:
-            limits.admit(client)
+            limits.admit(request, client)
         except ProtocolError:
             return passed
     return requests
@@ -25,20 +55,74 @@ def admitted(per_minute: int | None, default: int, requests: int = 100) -> int:
     [(None, 10, 10), (5, 10, 5), (20, 10, 20), (None, 0, 100), (0, 10, 100), (5, 0, 5)],
 )
 def test_the_clients_own_limit_counts_before_the_services(per_minute: int | None, default: int, expected: int) -> None:
-    assert admitted(per_minute, default) == expected
+    client = Client("billing", rate_limit_per_minute=per_minute)
+    assert admitted(make(client_per_minute=default), client, asked()) == expected
 
 
 @pytest.mark.parametrize(("per_minute", "retry_after"), [(1, 60), (7, 9), (60, 1), (6000, 1)])
-def test_a_client_over_its_limit_is_told_whole_seconds(per_minute: int, retry_after: int) -> None:
-    metrics = Metrics()
-    limits = ClientLimits(RateLimiter(), per_minute, metrics, lambda: 1000.0)
-    for _ in range(per_minute):
-        limits.admit(Client("billing"))
+def test_a_client_over_its_limit_is_told_whole_seconds_and_the_limit(per_minute: int, retry_after: int) -> None:
+    limits = make(client_per_minute=per_minute)
+    assert admitted(limits, Client("billing"), asked(), 10_000) == per_minute
     with pytest.raises(ProtocolError) as raised:
-        limits.admit(Client("billing"))
+        limits.admit(asked(), Client("billing"))
     assert (raised.value.error, raised.value.reason) == (ErrorCode.SLOW_DOWN, "rate_limited")
-    assert raised.value.retry_after_seconds == retry_after
-    limits.admit(Client("other"))
-    for result, count in (("allowed", per_minute + 1), ("limited", 1)):
+    headers = dict(error_answer(raised.value).headers)
+    assert headers[b"retry-after"] == b"%d" % retry_after
+    # draft-ietf-httpapi-ratelimit-headers-10 sections 3 and 4
+    assert headers[b"ratelimit-policy"] == b'"client";q=%d;w=60' % per_minute
+    assert headers[b"ratelimit"] == b'"client";r=0;t=%d' % retry_after
+    limits.admit(asked(), Client("other"))
+    for result, count in (("allowed", per_minute + 1), ("limited", 2)):
         labels = {"class": "client", "result": result}
-        assert metrics.registry.get_sample_value("rate_limit_decisions_total", labels) == count
+        assert limits._metrics.registry.get_sample_value("rate_limit_decisions_total", labels) == count
+    assert limits._metrics.registry.get_sample_value("rate_limit_duration_seconds_count") == per_minute + 3
+
+
+SERVER = Client("api", introspect=IntrospectionPolicy.AUDIENCE)
+
+
+def test_introspection_by_resource_servers_is_a_class_of_its_own_and_off_by_default() -> None:
+    limits = make(client_per_minute=5)
+    assert admitted(limits, SERVER, asked("introspect")) == 100
+    assert admitted(limits, SERVER, asked("issue")) == 5
+    assert admitted(limits, SERVER, asked("introspect")) == 100
+    limits = make(client_per_minute=5, introspection_per_minute=7)
+    assert admitted(limits, SERVER, asked("introspect")) == 7
+    assert admitted(limits, SERVER, asked("revoke")) == 5
+
+
+def test_introspection_of_its_own_tokens_counts_like_any_request_of_a_client() -> None:
+    limits = make(client_per_minute=5)
+    assert admitted(limits, Client("billing"), asked("introspect"), 3) == 3
+    assert admitted(limits, Client("billing"), asked("issue")) == 2
+
+
+def test_nobody_uses_up_the_limit_of_a_public_client_for_all() -> None:
+    public = Client("app", auth_method=ClientAuthMethod.NONE)
+    limits = make(client_per_minute=5)
+    assert admitted(limits, public, asked(peer="198.51.100.1")) == 5
+    assert admitted(limits, public, asked(peer="198.51.100.2")) == 5
+    assert admitted(limits, public, asked(peer="2001:db8:1:2::1")) == 5
+    assert admitted(limits, public, asked(peer="2001:db8:1:2:ffff::1")) == 0  # the same /64
+
+
+def test_an_attack_on_one_class_starves_no_other() -> None:
+    limits = make(failures=10)
+    for number in range(1000):
+        request = asked(peer=f"198.51.{number % 256}.7")
+        request.client_id = "billing"
+        limits.failed(request, invalid_client("wrong_secret"))
+    assert admitted(limits, Client("billing"), asked()) == 10
+
+
+def test_a_row_of_refusals_is_one_event_a_minute_with_the_number_untold() -> None:
+    clock, told = Clock(1000.0), Told()
+    limits = make(clock, told, client_per_minute=1)
+    admitted(limits, Client("billing"), asked(), 2)
+    for _ in range(9):
+        admitted(limits, Client("billing"), asked(), 1)
+    assert told.limits == [("client", 0)]
+    clock.now += 60.1
+    limits.admit(asked(), Client("billing"))
+    admitted(limits, Client("billing"), asked(), 1)
+    assert told.limits == [("client", 0), ("client", 9)]

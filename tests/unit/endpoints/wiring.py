@@ -14,7 +14,7 @@ from app.endpoints.argon2id import Argon2idVerifier
 from app.endpoints.client_authentication import ClientAuthenticator, VerifiedSecrets
 from app.endpoints.exchange import Request, Response
 from app.endpoints.introspection import IntrospectionEndpoint
-from app.endpoints.limits import ClientLimits
+from app.endpoints.limits import Limits, OwnLimiter
 from app.endpoints.minting import Mint
 from app.endpoints.revocation import RevocationEndpoint
 from app.endpoints.signed_tokens import SignedTokens
@@ -35,7 +35,7 @@ from app.protocol.client_auth import sha256_secret
 from app.protocol.form import FORM_CONTENT_TYPE
 from app.protocol.metadata import INTROSPECTION_PATH, REVOCATION_PATH, TOKEN_PATH
 from app.randomness import random_bytes
-from app.ratelimit.limiter import RateLimiter
+from app.ratelimit.failures import Failures
 from app.storage.memory import MemoryStore
 from app.web.edge import Edge
 from app.web.routes import POST, Route, route_table
@@ -131,6 +131,7 @@ class Wired:
         grace_seconds: int = 0,
         algorithm: str = "ES256",
         per_minute: int = 0,
+        failures_per_minute: int = 0,
     ) -> None:
         self.clock = clock or Clock()
         self.clients = {client.id: client for client in clients}
@@ -141,6 +142,15 @@ class Wired:
         self.hashed: list[str] = []
         """The argon2id strings that were verified, in order."""
         self._argon2id = Argon2idVerifier(signing_threads().executor)
+        self.limits = Limits(
+            make_limiter=OwnLimiter,
+            client_per_minute=per_minute,
+            failures=Failures(failures_per_minute),
+            metrics=self.metrics,
+            audit=self.audit,
+            monotonic=self.clock,
+            stopwatch=stopwatch,
+        )
         self.authenticator = ClientAuthenticator(
             find_client=self.clients.get,
             store=self.store,
@@ -148,11 +158,11 @@ class Wired:
             verified_secrets=VerifiedSecrets(random_bytes),
             assertion_audiences=(ISSUER, ISSUER + TOKEN_PATH),
             monotonic=self.clock,
+            limits=self.limits,
         )
-        limits = ClientLimits(RateLimiter(), per_minute, self.metrics, self.clock)
         signed_tokens = SignedTokens(lambda: self.ring, ISSUER, self.metrics.unknown_kid.inc)
         shared: dict[str, Any] = {
-            "admission": Admission(self.authenticator, limits),
+            "admission": Admission(self.authenticator, self.limits),
             "store": self.store,
             "now": self.clock,
         }
@@ -181,9 +191,9 @@ class Wired:
             Route(REVOCATION_PATH, POST, self.revocation.handle, "revoke"),
         )
 
-    async def _verify_argon2id(self, phc: str, secret: str) -> bool:
+    async def _verify_argon2id(self, phc: str, secret: str, address: str | None) -> bool:
         self.hashed.append(phc)
-        return await self._argon2id.verify(phc, secret)
+        return await self._argon2id.verify(phc, secret, address)
 
     async def send(self, path: str, request: Request) -> Answer:
         """What the edge answers, at once or later."""

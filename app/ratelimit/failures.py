@@ -1,0 +1,133 @@
+"""What failed attempts cost whoever makes them: a growing delay for one address at one client, a bound for an address.
+
+Rules:
+- Nothing here ever refuses an attempt that turns out right: who checks cheaply checks first, and asks about failures
+  alone. Only an attempt whose check is expensive (argon2id) may be refused unchecked, by :meth:`Failures.must_wait`.
+- A delay concerns an address *and* a client: failures elsewhere never delay a client, nor a client the others that
+  share its address.
+- The wider bound on an address stops a walk over many clients; it delays the first attempt at no client.
+- An attempt that comes during a delay is refused, and does not prolong it.
+- IPv6 addresses count by their first 64 bits, which is what one subscriber has (RFC 6177 section 2).
+- What is kept is bounded, and swept in slices.
+"""
+
+from ipaddress import AddressValueError, IPv6Address
+
+import msgspec
+
+from app.ratelimit.limiter import RateLimiter
+
+FREE_FAILURES = 5
+"""Failures in a row without a delay: typing errors, and a secret that has just been changed."""
+LONGEST_DELAY_SECONDS = 300.0
+FORGET_SECONDS = 900.0
+"""After so long without another failure, the next one is the first."""
+_MAX_PAIRS = 50_000
+_SHARDS = 64
+_REMEMBERED_NETWORKS = 4096
+
+
+class _Row(msgspec.Struct, gc=False):
+    """Failures in a row."""
+
+    count: int
+    until: float
+    """When the delay ends."""
+
+
+class Failures:
+    """Counts failures; belongs to the event loop. Instants are monotonic seconds."""
+
+    def __init__(self, per_minute: int, max_pairs: int = _MAX_PAIRS) -> None:
+        """``per_minute``: how many failures one address may have a minute, over all clients; 0 turns all of it off."""
+        self._per_minute = per_minute
+        self._by_address = RateLimiter(max_pairs)
+        self._shards: list[dict[tuple[str, str], _Row]] = [{} for _ in range(_SHARDS)]
+        self._max_rows = max(1, max_pairs // _SHARDS)
+        self._networks: dict[str, str] = {}
+        self._next = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._shards)) + len(self._by_address)
+
+    def must_wait(self, address: str | None, client_id: str, now: float) -> float:
+        """0 if an expensive check may be made, else the seconds until it may."""
+        if not self._per_minute or address is None:
+            return 0.0
+        row = self._row(self._network(address), client_id)
+        return 0.0 if row is None else max(0.0, row.until - now)
+
+    def failed(self, address: str | None, client_id: str | None, now: float) -> float:
+        """Count a failure: 0 if it is told as what it is, else the seconds for which no more is told.
+
+        ``client_id`` is None for what names no known client: those count for the address alone.
+        """
+        if not self._per_minute or address is None:
+            return 0.0
+        network = self._network(address)
+        if client_id is not None:
+            row = self._row(network, client_id)
+            if row is not None and row.until > now:
+                return row.until - now
+        wait = self._by_address.retry_after(network, self._per_minute, now)
+        if client_id is not None:
+            self._count(network, client_id, now, at_least=wait)
+        return wait
+
+    def succeeded(self, address: str | None, client_id: str) -> None:
+        """Forgive the failures of this address at this client."""
+        if self._per_minute and address is not None:
+            key = (self._network(address), client_id)
+            self._shard(key).pop(key, None)
+
+    def sweep(self, now: float) -> None:
+        """Forget what is long past in one shard, another at each call."""
+        self._by_address.sweep(now)
+        _forget(self._shards[self._next], now)
+        self._next = (self._next + 1) % _SHARDS
+
+    def _count(self, network: str, client_id: str, now: float, at_least: float) -> None:
+        key = (network, client_id)
+        shard = self._shard(key)
+        row = shard.get(key)
+        if row is None or row.until + FORGET_SECONDS < now:
+            if len(shard) >= self._max_rows:
+                _forget(shard, now)
+            if len(shard) >= self._max_rows:  # the shortest rows go: a flood of new ones washes no long one away
+                for each in sorted(shard, key=lambda k: shard[k].count)[: (len(shard) + 1) // 2]:
+                    del shard[each]
+            row = shard[key] = _Row(0, now)
+        row.count += 1
+        over = row.count - FREE_FAILURES
+        delay = min(2.0 ** min(over, 16), LONGEST_DELAY_SECONDS) if over > 0 else 0.0
+        row.until = now + max(delay, at_least)
+
+    def _row(self, network: str, client_id: str) -> _Row | None:
+        key = (network, client_id)
+        return self._shard(key).get(key)
+
+    def _shard(self, key: tuple[str, str]) -> dict[tuple[str, str], _Row]:
+        return self._shards[hash(key) % _SHARDS]
+
+    def _network(self, address: str) -> str:
+        if ":" not in address:
+            return address
+        network = self._networks.get(address)
+        if network is None:
+            if len(self._networks) >= _REMEMBERED_NETWORKS:
+                self._networks.clear()
+            network = self._networks[address] = network_of(address)
+        return network
+
+
+def network_of(address: str) -> str:
+    """What counts as one address: an IPv4 address, or the /64 of an IPv6 address."""
+    try:
+        return f"{IPv6Address(address.partition('%')[0]).packed[:8].hex()}::/64"
+    except AddressValueError:
+        return address
+
+
+def _forget(shard: dict[tuple[str, str], _Row], now: float) -> None:
+    for key in [key for key, row in shard.items() if row.until + FORGET_SECONDS < now]:
+        del shard[key]
