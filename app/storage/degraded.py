@@ -5,6 +5,7 @@ Rules:
 - A token that it saw die is inactive. What it was told to revoke is kept, to be carried out in Redis.
 - A one-time value that may have been used before it began may be known to Redis: StoreUnavailable, never "new".
 - JWTs issued before it began may be revoked in Redis: StoreUnavailable. Later ones are answered from memory.
+- A token that was sent to Redis, and may or may not have arrived, is Redis' to answer for: others can revoke it there.
 - It is bounded as the memory store is; a revocation that finds no room raises StoreFull.
 """
 
@@ -51,6 +52,8 @@ class DegradedMemory:
         self.deferred = DeferredRevocations(max_marks, now, longest_token_seconds)
         """Who wished to revoke which token that could not be read."""
 
+        self._sent: set[bytes] = set()
+
     async def open(self) -> None:
         await self.memory.open()
 
@@ -64,17 +67,19 @@ class DegradedMemory:
 
     async def find_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
         record = await self.memory.find_access_token(ref)
-        if record is None:
+        if record is None or ref.digest in self._sent:
             self._require_known(ref.digest)
         return record
 
     async def find_refresh_token(self, ref: TokenRef) -> RefreshTokenRecord | None:
         record = await self.memory.find_refresh_token(ref)
-        if record is None:
+        if record is None or ref.digest in self._sent:
             self._require_known(ref.digest)
         return record
 
     async def rotate(self, presented: TokenRef, used: RefreshTokenRecord, issuance: Issuance) -> Rotation:
+        if presented.digest in self._sent:
+            self._require_known(presented.digest)
         outcome = await self.memory.rotate(presented, used, issuance)
         if outcome is Rotation.GONE:
             self._require_known(presented.digest)
@@ -138,8 +143,21 @@ class DegradedMemory:
         """Whether the token was revoked here."""
         return self._dead.is_marked(digest, self._now())
 
+    def send(self, digest: bytes) -> None:
+        """A token is about to be sent to Redis."""
+        self._sent.add(digest)
+
+    def was_sent(self, digest: bytes) -> bool:
+        """Whether a token that is in memory may have arrived in Redis."""
+        return digest in self._sent
+
+    def forget(self, digest: bytes) -> None:
+        """A token has arrived in Redis: it is no more in memory."""
+        self.memory.forget(digest)
+        self._sent.discard(digest)
+
     def _require_known(self, digest: bytes) -> None:
-        if not self.is_dead(digest) and not self.memory.holds(digest):
+        if not self.is_dead(digest) and (digest in self._sent or not self.memory.holds(digest)):
             raise StoreUnavailable("this token may live in Redis, which is away")
 
     def _keep_tag(self, ref: TokenRef) -> None:

@@ -2,7 +2,9 @@
 
 Rules:
 - While it is under way a token is in memory or in the shared store, and whoever asks is told by the one that has it.
-- New tokens go to the shared store alone. Memory forgets a token as soon as the shared store has it.
+- New tokens go to the shared store alone. Memory does not speak for a token any more from the moment at which it is
+  sent to the shared store, and forgets it as soon as it is known to have arrived. What was sent and not confirmed is
+  sent again, before anybody is told of it; the shared store takes it once, so that a revocation there stands.
 - Revocations go to both. Those made before are carried out before any record moves, and all of them once more after
   the last has moved: a record that was on its way while its token was revoked does not survive.
 - Everything may be done again: if the shared store is lost meanwhile, the return starts anew later.
@@ -33,7 +35,7 @@ class ReturningStore(TokenStore, Protocol):
         """Whether it can be asked now."""
 
     async def restore_access_token(self, ref: TokenRef, record: AccessTokenRecord) -> None:
-        """Remember an access token if it is absent and its family is not revoked."""
+        """Remember an access token if it is absent and its family is not revoked; once, even if it is absent later."""
 
     async def restore_refresh_token(self, ref: TokenRef, record: RefreshTokenRecord) -> None:
         """Remember a refresh token if its family is not revoked, and it is absent or ``record`` is used."""
@@ -74,12 +76,20 @@ class Handover:
         await self._shared.save(issuance)
 
     async def find_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
+        if self._memory.was_sent(ref.digest):
+            record = await self._memory.memory.find_access_token(ref)
+            if record is not None:
+                await self._move_access(ref.digest, record)
         try:
             return await self._memory.find_access_token(ref)
         except StoreUnavailable:
             return await self._shared.find_access_token(ref)
 
     async def find_refresh_token(self, ref: TokenRef) -> RefreshTokenRecord | None:
+        if self._memory.was_sent(ref.digest):
+            record = await self._memory.memory.find_refresh_token(ref)
+            if record is not None:
+                await self._move_refresh(ref.digest, record)
         try:
             return await self._memory.find_refresh_token(ref)
         except StoreUnavailable:
@@ -157,14 +167,16 @@ class Handover:
                 await self._shared.revoke_family(refresh.family, refresh.family_expires_at)
 
     async def _move_refresh(self, digest: bytes, record: RefreshTokenRecord) -> None:
+        self._memory.send(digest)
         await self._shared.restore_refresh_token(TokenRef(record.family[:4], digest), record)
-        self._memory.memory.forget(digest)
+        self._memory.forget(digest)
 
     async def _move_access(self, digest: bytes, record: AccessTokenRecord) -> None:
+        self._memory.send(digest)
         tag = self._memory.tag_of(digest, record)
         if tag is not None:
             await self._shared.restore_access_token(TokenRef(tag, digest), record)
-        self._memory.memory.forget(digest)
+        self._memory.forget(digest)
 
 
 def _slices(items: Iterable[T]) -> Iterator[list[T]]:

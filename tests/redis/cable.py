@@ -17,6 +17,8 @@ class Cable:
         """How long every piece of a reply is held back."""
         self.cut_after_bytes: int | None = None
         """The next connection whose replies pass this many bytes is cut there, once."""
+        self.lose_answer_to: bytes | None = None
+        """What holds this reaches the other end once, its answer does not come back, and the cable is unplugged."""
         self.unplugged = False
         """Connections are accepted and nothing passes."""
         self.silent_subscriptions = False
@@ -69,9 +71,9 @@ class Cable:
             return
         self._writers.add(far_writer)
         try:
-            subscribed = asyncio.Event()
+            subscribed, deaf = asyncio.Event(), asyncio.Event()
             await asyncio.gather(
-                self._forward(reader, far_writer, subscribed), self._return(far_reader, writer, subscribed)
+                self._forward(reader, far_writer, subscribed, deaf), self._return(far_reader, writer, subscribed, deaf)
             )
         finally:
             for one in (writer, far_writer):
@@ -79,23 +81,41 @@ class Cable:
                 self._writers.discard(one)
 
     async def _forward(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, subscribed: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        subscribed: asyncio.Event,
+        deaf: asyncio.Event,
     ) -> None:
         with suppress(OSError):
             while data := await reader.read(_PIECE):
                 if b"SUBSCRIBE" in data:
                     subscribed.set()
+                if self.lose_answer_to is not None and self.lose_answer_to in data:
+                    self.lose_answer_to = None
+                    deaf.set()
+                    writer.write(data)
+                    await writer.drain()
+                    continue
                 if not self.unplugged:
                     writer.write(data)
                     await writer.drain()
         writer.transport.abort()
 
     async def _return(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, subscribed: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        subscribed: asyncio.Event,
+        deaf: asyncio.Event,
     ) -> None:
         passed = 0
         with suppress(OSError):
             while data := await reader.read(_PIECE):
+                if deaf.is_set():
+                    self.unplugged = True
+                    self.cut()
+                    break
                 if self.delay_seconds and not (self.prompt_subscriptions and subscribed.is_set()):
                     await asyncio.sleep(self.delay_seconds)
                 limit = self.cut_after_bytes

@@ -12,7 +12,7 @@ from app.storage.redis.store import RedisStore
 from tests.conformance.issued import access_record, new_grant, new_ref
 from tests.conftest import StartRedis
 from tests.programs.redis_process import RedisProcess
-from tests.redis.conftest import MakeStore, OpenStore
+from tests.redis.conftest import LayCable, MakeStore, OpenStore
 
 pytestmark = pytest.mark.anyio
 
@@ -354,3 +354,48 @@ async def test_closing_does_not_wait_for_a_redis_that_is_away(redis_process: Sta
     started = time.monotonic()
     await watched.store.close()
     assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("with_family", [False, True])
+async def test_a_record_whose_arrival_was_not_confirmed_is_not_revived_once_another_revoked_it(
+    with_family: bool,
+    redis_process: StartRedis,
+    make_store: MakeStore,
+    open_store: OpenStore,
+    lay_cable: LayCable,
+) -> None:
+    process = redis_process()
+    process.stop()
+    cable = await lay_cable(process.port)
+    watched = Watched(make_store(cable.url))
+    store = watched.store
+    await store.open()
+    grant, other = new_grant(time.time()), new_grant(time.time())
+    ref, record = grant.access, grant.access_record
+    if not with_family:
+        ref, record = new_ref(), access_record(time.time())
+    await store.save(grant.issuance if with_family else Issuance(access=(ref, record)))
+    await store.save(other.issuance)
+    cable.unplugged = True
+    process.restart()
+    replica = await open_store(process.url)
+    for grant_before in (new_grant(time.time()), None):  # the scripts are there: what is sent counts at once
+        primed = access_record(time.time()) if grant_before is None else grant_before.access_record
+        await replica.restore_access_token(new_ref(), primed)
+    cable.lose_answer_to = ref.digest
+    cable.unplugged = False
+    async with asyncio.timeout(20):
+        while cable.lose_answer_to or not cable.cuts:  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.01)
+    assert await replica.find_access_token(ref) == record  # it had arrived
+    await replica.revoke_access_token(ref)
+    assert store.degraded
+    # Another may have revoked it meanwhile: this process may not speak for it any more.
+    with pytest.raises(StoreUnavailable):
+        await store.find_access_token(ref)
+    cable.unplugged = False
+    await watched.until_returned()
+    for one in (store, replica):
+        assert await one.find_access_token(ref) is None
+        assert await one.find_access_token(other.access) == other.access_record
+    await store.close()

@@ -40,6 +40,10 @@ class Keyspace:
         """A refresh token's record."""
         return self.opening + ref.tag.encode() + b"}r" + ref.digest
 
+    def brought_back(self, ref: TokenRef) -> bytes:
+        """The mark of an access token that was kept elsewhere and has been brought back."""
+        return self.opening + ref.tag.encode() + b"}b" + ref.digest
+
     def revoked_jwt(self, ref: TokenRef) -> bytes:
         """The mark of a revoked JWT."""
         return self.opening + ref.tag.encode() + b"}j" + ref.digest

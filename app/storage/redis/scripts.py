@@ -55,14 +55,37 @@ return 1
 """
 )
 
-# Brings back one token of a family that was kept elsewhere meanwhile. A used refresh token replaces an unused one.
+# Brings back a refresh token that was kept elsewhere meanwhile. A used one replaces an unused one.
 # KEYS: mark, members, token; ARGV: members that ended by then are forgotten, 1 to replace, four for the token.
-RESTORE = _script(
+RESTORE_REFRESH = _script(
     _REMEMBER
     + """
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 if ARGV[2] == '0' and redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
 remember(KEYS[2], 3, 3)
+return 1
+"""
+)
+
+# Brings back an access token that was kept elsewhere meanwhile, once: whoever did not hear that it arrived says it
+# again, and by then it may have been revoked, which leaves nothing behind.
+# KEYS: mark that it was brought back, token; ARGV: record, life in seconds.
+RESTORE_ACCESS = _script(
+    """
+if not redis.call('SET', KEYS[1], 1, 'NX', 'EX', ARGV[2]) then return 0 end
+if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'EX', ARGV[2]) then return 1 end
+return 0
+"""
+)
+
+# The same for one of a family.
+# KEYS: mark of the family, members, mark that it was brought back, token; ARGV: as for SAVE_FAMILY.
+RESTORE_ACCESS_OF_FAMILY = _script(
+    _REMEMBER
+    + """
+if redis.call('EXISTS', KEYS[1]) == 1 or redis.call('EXISTS', KEYS[4]) == 1 then return 0 end
+if not redis.call('SET', KEYS[3], 1, 'NX', 'EX', ARGV[3]) then return 0 end
+remember(KEYS[2], 4, 2)
 return 1
 """
 )

@@ -340,17 +340,23 @@ class RedisStore:
 
     @_measured
     async def restore_access_token(self, ref: TokenRef, record: AccessTokenRecord) -> None:
-        """Remember an access token that was kept elsewhere, if it is absent and its family is not revoked."""
+        """Remember an access token that was kept elsewhere, once, if it is absent and its family is not revoked."""
         if record.expires_at <= self._now():
             return
-        key, life, data = self._names.access(ref), self._life(record.expires_at), encode_record(record)
+        names = self._names
+        key, life, data = names.access(ref), self._life(record.expires_at), encode_record(record)
         if record.family is None:
-            restored = await self._engine.run(key, b"SET", key, data, b"NX", b"EX", life)
+            restored = await self._call(scripts.RESTORE_ACCESS, [names.brought_back(ref), key], [data, life])
         else:
             restored = await self._call(
-                scripts.RESTORE,
-                [self._names.revoked_family(record.family), self._names.family_members(record.family), key],
-                [self._forget_members_before(), 0, data, life, ACCESS + ref.digest, record.expires_at],
+                scripts.RESTORE_ACCESS_OF_FAMILY,
+                [
+                    names.revoked_family(record.family),
+                    names.family_members(record.family),
+                    names.brought_back(ref),
+                    key,
+                ],
+                [self._forget_members_before(), data, life, ACCESS + ref.digest, record.expires_at],
             )
         if restored:
             self._counts.add(record)
@@ -363,7 +369,7 @@ class RedisStore:
         replace = 0 if record.used_at is None else 1
         data, life = encode_record(record), self._life(record.expires_at)
         await self._call(
-            scripts.RESTORE,
+            scripts.RESTORE_REFRESH,
             [
                 self._names.revoked_family(record.family),
                 self._names.family_members(record.family),
