@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from benchmarks import bench, memory
+from benchmarks import bench, key_report, memory
 from benchmarks import compare as comparison
 from benchmarks import publish as publication
 from benchmarks.http_rounds import Schedule
@@ -71,6 +71,15 @@ def steps(samples: int, as_json: bool) -> None:
     else:
         for name, ns in timed.items():
             click.echo(f"{name:55} {ns.median / 1e3:8.2f} us ({ns.low / 1e3:.2f}-{ns.high / 1e3:.2f})")
+
+
+@main.command()
+@click.option("--rounds", type=click.IntRange(min=3), default=7, show_default=True)
+@_seconds
+def keys(rounds: int, seconds: int) -> None:
+    """What keys cost: RSA generation beside introspection, RSA signing by threads, ES256 issuance by its parts."""
+    for line in key_report.lines(rounds, seconds):
+        click.echo(line)
 
 
 @main.command()

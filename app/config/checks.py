@@ -125,6 +125,7 @@ def rotation_policy(settings: Settings) -> RotationPolicy:
         skew_seconds=keys.key_clock_skew_seconds,
         period_seconds=keys.jwks_rotation_seconds,
         retain_seconds=keys.jwks_retain_seconds,
+        rsa_bits=keys.keys_rsa_bits,
     )
 
 

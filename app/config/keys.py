@@ -62,6 +62,7 @@ class KeySettings(msgspec.Struct, frozen=True, kw_only=True):
             allowed=f"{', '.join(SigningAlgorithm)}, separated by commas or spaces",
         ),
     ] = (SigningAlgorithm.ES256, SigningAlgorithm.RS256)
+    keys_rsa_bits: Annotated[int, setting("The length of new RSA keys.", ge=2048, le=8192)] = 2048
     keys_rotation: Annotated[
         KeysRotation,
         setting("`auto`: this process rotates the keys; `off`: something else runs `auth-service keys rotate`."),

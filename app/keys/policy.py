@@ -73,5 +73,5 @@ class RotationPolicy(msgspec.Struct, frozen=True, kw_only=True):
                 " + KEYS_PROPAGATION_SECONDS + 2 * KEY_CLOCK_SKEW_SECONDS)"
             )
         if not MIN_RSA_BITS <= self.rsa_bits <= MAX_RSA_BITS:
-            found.append(f"RSA keys of {self.rsa_bits} bits; allowed are {MIN_RSA_BITS} to {MAX_RSA_BITS}")
+            found.append(f"KEYS_RSA_BITS is {self.rsa_bits}; allowed are {MIN_RSA_BITS} to {MAX_RSA_BITS}")
         return tuple(found)

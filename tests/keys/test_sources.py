@@ -103,8 +103,7 @@ async def test_it_tells_of_changes_by_others(place: Place) -> None:
 
 
 async def test_of_many_rotations_at_once_one_makes_a_key(place: Place) -> None:
-    count = 100 if place.kind in ("memory", "file") else 25
-    writers = [RingWriter(place.open(), POLICY, kek=KEK, clock=lambda: NOW, threads=None) for _ in range(count)]
+    writers = [RingWriter(place.open(), POLICY, kek=KEK, clock=lambda: NOW, threads=None) for _ in range(100)]
     await writers[0].change(lambda document, now: plan(document, now, POLICY), may_begin=True)
     done = await asyncio.gather(
         *(writer.change(lambda document, now: plan(document, now + 86400, POLICY)) for writer in writers)

@@ -224,6 +224,19 @@ POLICIES = {
 @given(data=st.data())
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_verifier_ever_meets_an_unknown_key(name: str, data: st.DataObject) -> None:
+    live_through_a_year(name, data)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", POLICIES)
+@given(data=st.data())
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_verifier_ever_meets_an_unknown_key_in_very_many_years(name: str, data: st.DataObject) -> None:
+    live_through_a_year(name, data)
+
+
+def live_through_a_year(name: str, data: st.DataObject) -> None:
     every, policy = POLICIES[name]
     history = write_history(data.draw(jobs_of_a_year(every, policy)), policy)
     readers = data.draw(replicas_of_a_year(policy))
