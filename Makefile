@@ -114,6 +114,12 @@ loadtest: $(DEVELOPMENT) ## run SCENARIO=smoke (or another of `make loadtest-lis
 	@tools/go-tool k6
 	@$(BIN)/python -m loadtest run $(or $(SCENARIO),smoke) $(if $(BASE_URL),--url $(BASE_URL))
 
+.PHONY: loadtest-cluster
+loadtest-cluster: $(DEVELOPMENT) ## the same as a Job of the chart, in the current kube context (RELEASE=auth-service NAMESPACE=default)
+	@tools/go-tool helm
+	@PATH="$(CURDIR)/.tools/bin:$$PATH" $(BIN)/python -m loadtest cluster $(or $(SCENARIO),smoke) \
+	    --release $(or $(RELEASE),auth-service) --namespace $(or $(NAMESPACE),default)
+
 .PHONY: loadtest-list
 loadtest-list: $(DEVELOPMENT)
 	@$(BIN)/python -m loadtest list

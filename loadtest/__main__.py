@@ -19,6 +19,7 @@ import click
 from benchmarks.machine import REPOSITORY
 from benchmarks.servers import ServerError
 from loadtest import target as targets
+from loadtest.cluster import ClusterError, run_in_cluster
 from loadtest.generator import GeneratorMissing, find_k6, run
 from loadtest.guide import run_guide
 from loadtest.scenarios import SCENARIOS, scenario
@@ -80,6 +81,30 @@ def guide(url: str | None, out: Path | None) -> None:
     click.echo(path.read_text())
     click.echo(f"the report is {path}", err=True)
     sys.exit(Exit.PASSED if passed else Exit.FAILED)
+
+
+@main.command("cluster", help="Run one script as the chart's Job in the current cluster, follow it, judge it.")
+@click.argument("script", default="smoke")
+@click.option("--release", default="auth-service", show_default=True)
+@click.option("--namespace", default="default", show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="More values for the chart.")
+@_OUT
+def cluster(script: str, release: str, namespace: str, settings: tuple[str, ...], out: Path | None) -> None:
+    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    try:
+        outcome = run_in_cluster(
+            release=release,
+            namespace=namespace,
+            script=script,
+            run_id=run_id,
+            report=out or _folder(f"cluster-{script}"),
+            settings=settings,
+            say=lambda line: click.echo(line, err=True),
+        )
+    except ClusterError as error:
+        _end(Exit.NOT_RUN, str(error))
+    click.echo(f"{outcome.exit.name.lower().replace('_', ' ')}; reports are in {outcome.report}", err=True)
+    sys.exit(outcome.exit)
 
 
 def _target(url: str | None) -> contextlib.AbstractContextManager[Target]:
