@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.programs.node import NPM_INSTALLED, run_node_script
 from tests.programs.ports import free_port
@@ -16,6 +17,10 @@ from tests.programs.redis_process import RedisProcess
 from tools.programs import PROGRAMS, install_command
 
 pytest_plugins = ["pytester", "tests.programs.service_fixtures", "tests.programs.scrape_fixture"]
+
+# How long examples take says how busy the machine is, nothing about what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 _UNIT_TESTS = Path(__file__).parent / "unit"
 
