@@ -13,6 +13,7 @@ from benchmarks import publish as publication
 from benchmarks.http_rounds import Schedule
 from benchmarks.load import LoadError
 from benchmarks.micro import prepare
+from benchmarks.redis_rows import REDIS_TOKENS
 from benchmarks.repetition import SAMPLES, measure_all
 from benchmarks.results import Results, render, table
 from benchmarks.servers import ServerError
@@ -37,10 +38,19 @@ def main() -> None:
 @_seconds
 @_only
 @click.option("--part", "parts", multiple=True, type=click.Choice(bench.PARTS), help="Only these; repeatable.")
+@click.option(
+    "--redis-tokens",
+    type=click.IntRange(min=1),
+    default=REDIS_TOKENS,
+    show_default=True,
+    help="How many lie in Redis; the cache holds 10,000.",
+)
 @click.option("--json", "file", type=click.Path(path_type=Path), default=LATEST, help="Where the figures are kept.")
-def run(rounds: int, seconds: int, only: tuple[str, ...], parts: tuple[str, ...], file: Path) -> None:
+def run(  # noqa: PLR0917 - click passes them by name
+    rounds: int, seconds: int, only: tuple[str, ...], parts: tuple[str, ...], redis_tokens: int, file: Path
+) -> None:
     """Measure this working tree: the table, the sizes, the steps."""
-    results = bench.run(Schedule(rounds, seconds), parts or bench.PARTS, only)
+    results = bench.run(Schedule(rounds, seconds), parts or bench.PARTS, only, redis_tokens)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
     click.echo(render(results), nl=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import rows
+from benchmarks import redis_rows, rows
 from benchmarks.http_rounds import Schedule, Tree, measure
 from benchmarks.load import require_wrk
 from benchmarks.machine import REPOSITORY, describe, split_cores
@@ -14,15 +14,17 @@ from benchmarks.memory import measure_memory
 from benchmarks.micro import prepare
 from benchmarks.repetition import measure_all
 from benchmarks.results import Results, summarise
-from benchmarks.rounds import progress
+from benchmarks.rounds import interleave, progress
 from benchmarks.startup import measure_start
 
-PARTS = ("http", "memory", "start", "steps")
+PARTS = ("http", "redis", "memory", "start", "steps")
 
 
-def run(schedule: Schedule, parts: tuple[str, ...], only: tuple[str, ...]) -> Results:
+def run(
+    schedule: Schedule, parts: tuple[str, ...], only: tuple[str, ...], redis_tokens: int = redis_rows.REDIS_TOKENS
+) -> Results:
     """Measure the wanted :data:`PARTS`. Raises LoadError or ServerError."""
-    if "http" in parts or "memory" in parts:
+    if {"http", "redis", "memory"}.intersection(parts):
         require_wrk()
     results = Results(
         machine=describe(),
@@ -36,6 +38,13 @@ def run(schedule: Schedule, parts: tuple[str, ...], only: tuple[str, ...]) -> Re
             loads, measured = measure([Tree("the service", REPOSITORY)], schedule, folder, only)
             targets = {row.name: row.target for row in measured}
             results = msgspec.structs.replace(results, rows=summarise(loads, rows.YARDSTICK, targets))
+        if "redis" in parts:
+            with redis_rows.arms(folder, only, redis_tokens) as (arms, targets):
+                loads = interleave(
+                    arms, rounds=schedule.rounds, seconds=schedule.seconds, warm_up_seconds=schedule.warm_up_seconds
+                )
+            of_redis = summarise(loads, rows.YARDSTICK, targets)
+            results = msgspec.structs.replace(results, redis_rows=of_redis)
         if "memory" in parts:
             progress("weighing the process and 100,000 tokens")
             results = msgspec.structs.replace(results, memory=measure_memory(folder, *split_cores()))

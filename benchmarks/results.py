@@ -7,6 +7,7 @@ import msgspec
 from benchmarks.load import Load
 from benchmarks.machine import Machine
 from benchmarks.memory import IDLE_TARGET_MB, TOKENS_TARGET_MB, Memory
+from benchmarks.redis_rows import MISS, PAIR, QUARTER, QUARTER_IN_MEMORY, UNBATCHED
 from benchmarks.startup import TARGET_SECONDS
 from benchmarks.statistics import Spread, round_ratios, spread
 
@@ -50,6 +51,8 @@ class Results(msgspec.Struct, frozen=True):
     rounds: int
     seconds: float
     rows: tuple[RowResult, ...] = ()
+    redis_rows: tuple[RowResult, ...] = ()
+    """Measured in rounds of their own, the bare server among them."""
     memory: Memory | None = None
     start_seconds: Spread | None = None
     steps_ns: dict[str, Spread] = {}
@@ -87,28 +90,11 @@ def _lines(results: Results) -> Iterator[str]:
     machine = results.machine
     yield f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.kernel}, {machine.python}"
     yield f"commit {machine.commit}, {results.measured_at}, load average before the start {machine.load_before}"
-    if results.rows:
-        yield ""
-        yield f"{results.rounds} interleaved rounds of {results.seconds:g} s, server and wrk on a core each; medians"
-        yield from table(
-            ("", "req/s", "x bare", "(min-max)", "by CPU", "(min-max)", "of core", "p50 ms", "p99 ms", "target", ""),
-            [
-                (
-                    row.name,
-                    f"{row.rate.median:,.0f}",
-                    f"{row.ratio.median:.2f}",
-                    f"({row.ratio.low:.2f}-{row.ratio.high:.2f})",
-                    f"{row.ratio_on_cpu.median:.2f}",
-                    f"({row.ratio_on_cpu.low:.2f}-{row.ratio_on_cpu.high:.2f})",
-                    f"{row.core_share:.0%}",
-                    f"{row.p50_ms:.2f}",
-                    f"{row.p99_ms:.2f}",
-                    "" if row.target is None else f">= {row.target:.2f}",
-                    verdict(row.met),
-                )
-                for row in results.rows
-            ],
-        )
+    for of in (results.rows, results.redis_rows):
+        if of:
+            yield ""
+            yield f"{results.rounds} rounds of {results.seconds:g} s in turns, server and load on a core each; medians"
+            yield from _table_of(of)
     small = list(sizes(results))
     if small:
         yield ""
@@ -124,9 +110,32 @@ def _lines(results: Results) -> Iterator[str]:
         )
 
 
+def _table_of(of: Sequence[RowResult]) -> Iterator[str]:
+    return table(
+        ("", "req/s", "x bare", "(min-max)", "by CPU", "(min-max)", "of core", "p50 ms", "p99 ms", "target", ""),
+        [
+            (
+                row.name,
+                f"{row.rate.median:,.0f}",
+                f"{row.ratio.median:.2f}",
+                f"({row.ratio.low:.2f}-{row.ratio.high:.2f})",
+                f"{row.ratio_on_cpu.median:.2f}",
+                f"({row.ratio_on_cpu.low:.2f}-{row.ratio_on_cpu.high:.2f})",
+                f"{row.core_share:.0%}",
+                f"{row.p50_ms:.2f}",
+                f"{row.p99_ms:.2f}",
+                "" if row.target is None else f">= {row.target:.2f}",
+                verdict(row.met),
+            )
+            for row in of
+        ],
+    )
+
+
 def sizes(results: Results) -> Iterator[tuple[str, str, str, str]]:
     """What is small or short: name, figure, target, verdict."""
     memory, start = results.memory, results.start_seconds
+    yield from _redis_comparisons({row.name: row for row in results.redis_rows})
     if memory is not None:
         idle_met = memory.idle_mb <= IDLE_TARGET_MB
         growth_met = memory.growth_mb <= TOKENS_TARGET_MB
@@ -145,6 +154,21 @@ def sizes(results: Results) -> Iterator[tuple[str, str, str, str]]:
             f"<= {TARGET_SECONDS:g} s",
             verdict(start.median <= TARGET_SECONDS),
         )
+
+
+def _redis_comparisons(of: Mapping[str, RowResult]) -> Iterator[tuple[str, str, str, str]]:
+    """What two rows with Redis say together."""
+    miss, unbatched, pair = of.get(MISS), of.get(UNBATCHED), of.get(PAIR)
+    if miss is not None and unbatched is not None:
+        gain = miss.ratio_on_cpu.median / unbatched.ratio_on_cpu.median
+        yield "misses a CPU second, batched to unbatched", f"{gain:.2f}", "", ""
+    if miss is not None and pair is not None:
+        cost = miss.ratio_on_cpu.median / pair.ratio_on_cpu.median
+        yield "CPU seconds a miss, two processes to one", f"{cost:.2f}", "<= 1.1", verdict(cost <= 1.1)
+    paced, in_memory = of.get(QUARTER), of.get(QUARTER_IN_MEMORY)
+    if paced is not None and in_memory is not None:
+        added = paced.p50_ms - in_memory.p50_ms
+        yield "p50 at a quarter of the rate, Redis over memory", f"{added:+.2f} ms", "<= 1 ms", verdict(added <= 1)
 
 
 def verdict(met: bool | None) -> str:

@@ -22,9 +22,11 @@ T = TypeVar("T")
 Answer = TypeVar("Answer")
 
 
-async def save_all(store: TokenStore, issuances: Iterable[Issuance], monotonic: Callable[[], float]) -> int:
-    """Remember many issuances; how many. Raises StoreError at the first slice that fails."""
-    return sum([len(answers) async for answers in in_slices(store.save, issuances, monotonic)])
+async def save_all(
+    store: TokenStore, issuances: Iterable[Issuance], monotonic: Callable[[], float], *, size: int = SLICE
+) -> int:
+    """Remember many issuances, ``size`` at a time; how many. Raises StoreError at the first slice that fails."""
+    return sum([len(answers) async for answers in in_slices(store.save, issuances, monotonic, size=size)])
 
 
 async def find_all(
@@ -40,11 +42,11 @@ async def revoke_all(store: TokenStore, refs: Iterable[TokenRef], monotonic: Cal
 
 
 async def in_slices(
-    step: Callable[[T], Awaitable[Answer]], items: Iterable[T], monotonic: Callable[[], float]
+    step: Callable[[T], Awaitable[Answer]], items: Iterable[T], monotonic: Callable[[], float], *, size: int = SLICE
 ) -> AsyncIterator[list[Answer]]:
     """The answers of ``step`` for each item, a slice at a time. Raises the first error of a slice, after the slice."""
     rest = iter(items)
-    while some := list(islice(rest, SLICE)):
+    while some := list(islice(rest, size)):
         started = monotonic()
         outcomes = await asyncio.gather(*map(step, some), return_exceptions=True)
         for outcome in outcomes:

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import time
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ import redis
 
 from app.model.tokens import TokenRef
 from app.storage.epochs import MAX_EPOCHS, Epoch, RevocationScope
-from app.storage.interface import CorruptRecord, Issuance, StoreFull, UnsupportedRecordVersion
+from app.storage.interface import CorruptRecord, Issuance, IssuedFacts, StoreFull, UnsupportedRecordVersion
 from app.storage.redis.store import MARK_SPARE_SECONDS
 from tests.conformance.issued import access_record, new_family, new_grant, new_ref, refresh_record
 from tests.redis.conftest import OpenStore
@@ -65,6 +66,33 @@ async def test_names_begin_with_the_prefix_and_a_slot_tag(
     await store.revoke_family(new_family(), NOW + 60)
     for key in set(inspector.scan_iter(count=1000)) - before:
         assert key.startswith(redis_key_prefix.encode() + b"{")
+
+
+async def test_channels_begin_with_the_prefix_and_nothing_of_another_installation_is_heard(
+    open_store: OpenStore, redis_url: str, redis_key_prefix: str, inspector: redis.Redis
+) -> None:
+    one = await open_store(redis_url, prefix=redis_key_prefix + "a", monotonic=time.monotonic)
+    other = await open_store(redis_url, prefix=redis_key_prefix + "b", monotonic=time.monotonic)
+    told: list[tuple[Epoch, ...]] = []
+    other.watch_epochs(told.append)
+    with inspector.pubsub(ignore_subscribe_messages=True) as everything:  # type: ignore[no-untyped-call]
+        everything.psubscribe(f"{redis_key_prefix}*")
+        assert everything.get_message(timeout=1) is None  # the confirmation
+        await one.revoke_access_token(new_ref())
+        await one.revoke_family(new_family(), NOW + 60)
+        await one.revoke_jwt(new_ref(), NOW + 60)
+        await one.revoke_before(Epoch(RevocationScope.EVERYTHING, "", NOW, NOW + 60))
+        heard = []
+        for _ in range(200):
+            message = everything.get_message(timeout=0.05)
+            if message is not None and b"}beat:" not in message["channel"]:
+                heard.append(message["channel"])
+            if len(heard) == 4:
+                break
+    opening = f"{redis_key_prefix}a{{meta}}".encode()
+    assert [channel.removeprefix(opening) for channel in heard] == [b"ended", b"ended", b"ended", b"epochs:changed"]
+    assert not await other.is_jwt_revoked(new_ref(), None, IssuedFacts("billing", "user-1", NOW - 1))
+    assert told == [()]
 
 
 async def test_redis_holds_no_token_text(
