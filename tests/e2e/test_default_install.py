@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 ISSUE = """
 import httpx, json, sys
 given = json.loads(sys.stdin.read())
-answer = httpx.post(given["url"] + "/oauth/token", auth=given["auth"], data={"grant_type": "client_credentials"})
+answer = httpx.post(given["url"] + "/oauth/token", auth=tuple(given["auth"]), data={"grant_type": "client_credentials"})
 print(answer.json()["access_token"])
 """
 CHECK = """
@@ -25,7 +25,8 @@ import httpx, json, jwt, sys
 given = json.loads(sys.stdin.read())
 keys = {key["kid"]: jwt.PyJWK(key) for key in httpx.get(given["url"] + "/jwks.json").json()["keys"]}
 def active(token):
-    return httpx.post(given["url"] + "/oauth/introspect", auth=given["auth"], data={"token": token}).json()["active"]
+    url, auth = given["url"] + "/oauth/introspect", tuple(given["auth"])
+    return httpx.post(url, auth=auth, data={"token": token}).json()["active"]
 key = keys[jwt.get_unverified_header(given["jwt"])["kid"]]
 jwt.decode(given["jwt"], key.key, algorithms=[key.algorithm_name], options={"verify_aud": False})
 print(json.dumps({"verifies": True, "active": active(given["jwt"])}))
@@ -99,8 +100,9 @@ def test_repeated_syncs_change_no_secret(namespace: Namespace, load_pod: LoadPod
     """As Argo CD does it: render, apply, again and again; no helm release exists."""
     values = {**namespace.image_values(), "demoClient": {"accessTokenFormat": "jwt"}}
     service, seen, revisions = "s-auth-service", [], []
+    version = json.loads(run("kubectl", "version", "-o", "json"))["serverVersion"]["gitVersion"]
     for _ in range(3):
-        rendered = namespace.helm("template", "s", str(CHART), "--no-hooks", values=values)
+        rendered = namespace.helm("template", "s", str(CHART), "--no-hooks", "--kube-version", version, values=values)
         namespace.kubectl("apply", "-f", "-", stdin=rendered)
         namespace.rollout(service)
         wait_for(lambda: f"{service}-demo-client" in signing_secrets(namespace), "the Secret")

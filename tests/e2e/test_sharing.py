@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 ASK = """
 import httpx, json, sys
 given = json.loads(sys.stdin.read())
-answers = [httpx.post(given["url"] + path, auth=given["auth"], data=data) for path, data in given["requests"]]
+answers = [httpx.post(given["url"] + path, auth=tuple(given["auth"]), data=data) for path, data in given["requests"]]
 print(json.dumps([[answer.status_code, answer.json() if answer.content else None] for answer in answers]))
 """
 GRANT = {"grant_type": "client_credentials"}
