@@ -76,12 +76,14 @@ def test_a_default_installation_keeps_its_keys_passes_its_test_and_leaves_only_k
         assert signing_secrets(namespace) == before
 
     namespace.helm("uninstall", "d", "--wait", "--timeout", "120s")
+    instance = "app.kubernetes.io/instance=d"
+    wait_for(lambda: not namespace.get("pods", "-l", instance)["items"], "the last pod to drain and go", 60)
     kinds = run("kubectl", "api-resources", "--namespaced", "--verbs=list", "-o", "name").split()
     ours = sorted(
         line
         for kind in kinds
         if not kind.startswith(("events", "pods.metrics"))
-        for line in namespace.kubectl("get", kind, "-l", "app.kubernetes.io/instance=d", "-o", "name").split()
+        for line in namespace.kubectl("get", kind, "-l", instance, "-o", "name").split()
     )
     figures.add(
         "default install",
@@ -92,7 +94,6 @@ def test_a_default_installation_keeps_its_keys_passes_its_test_and_leaves_only_k
         seconds_without_a_pod=f"{away:.0f}",
         left_by_uninstall=", ".join(ours),
     )
-    wait_for(lambda: not namespace.pods("d"), "the pods to be gone")
     assert ours == [f"secret/{service}-demo-client", f"secret/{service}-keys", f"secret/{service}-test-client"]
 
 
