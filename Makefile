@@ -78,8 +78,13 @@ slow: $(DEVELOPMENT) programs client-libraries k6 ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 .PHONY: e2e
-e2e: $(DEVELOPMENT) ## the tests that need a Kubernetes cluster, against the current kube context
-	@$(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
+e2e: export E2E_IMAGE ?= $(IMAGE)
+e2e: $(DEVELOPMENT) ## scenarios on the current kube context's cluster (E2E_IMAGE=..., E2E_LOAD="kind load docker-image")
+	@E2E_LOAD="$(E2E_LOAD)" $(BIN)/python -m pytest -m e2e -s $(PYTEST_ARGS)
+
+.PHONY: e2e-publish
+e2e-publish: $(RUNTIME) ## write what make e2e measured into docs/reliability.md
+	@$(BIN)/python -m tests.e2e.figures
 
 # ------------------------------------------------------------------------------------------------- checks
 

@@ -15,6 +15,14 @@ OPAQUE, JWT = "load", "load-jwt"
 SECRETS = {OPAQUE: "e2e-load-0123456789abcdef0123456789abcdef", JWT: "e2e-jwt-0123456789abcdef0123456789abcdef"}
 """Of clients that exist as long as a scenario."""
 
+ISSUE = """
+import httpx, json, sys
+given = json.loads(sys.stdin.read())
+answer = httpx.post(given["url"] + "/oauth/token", auth=tuple(given["auth"]), data={"grant_type": "client_credentials"})
+print(answer.json()["access_token"])
+"""
+"""A program for the pod: prints a token for ``{"url", "auth"}`` from its standard input."""
+
 
 def client_entry(client: str, secret: str, token_format: str = "opaque") -> dict[str, Any]:
     """A client as ``clients.config`` has it."""

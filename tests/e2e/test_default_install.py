@@ -10,16 +10,10 @@ import pytest
 from tests.e2e.cluster import CHART, Namespace, run, wait_for
 from tests.e2e.figures import Figures
 from tests.e2e.installation import Install
-from tests.e2e.load import LoadPod
+from tests.e2e.load import ISSUE, LoadPod
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-ISSUE = """
-import httpx, json, sys
-given = json.loads(sys.stdin.read())
-answer = httpx.post(given["url"] + "/oauth/token", auth=tuple(given["auth"]), data={"grant_type": "client_credentials"})
-print(answer.json()["access_token"])
-"""
 CHECK = """
 import httpx, json, jwt, sys
 given = json.loads(sys.stdin.read())
