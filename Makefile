@@ -77,6 +77,16 @@ k6:
 slow: $(DEVELOPMENT) programs client-libraries k6 ## the tests that take minutes, such as twenty live key rotations
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
+.PHONY: prove
+prove: $(DEVELOPMENT) programs ## every fault against real processes under load; writes the table of docs/reliability.md (half an hour)
+	@results=$$(mktemp -d); trap 'rm -rf "$$results"' EXIT; \
+	PROVE_RESULTS=$$results $(BIN)/python -m pytest -m prove -v -s --tb=short tests/proving $(PYTEST_ARGS) \
+	&& $(BIN)/python -m tests.proving.page "$$results"
+
+.PHONY: test-plain
+test-plain: $(DEVELOPMENT) programs ## the tests of HTTP, Redis and the stores, with every rollback switch off
+	@TEST_PLAIN=1 $(BIN)/python -m pytest tests/http tests/redis tests/conformance $(PYTEST_ARGS)
+
 .PHONY: e2e
 e2e: export E2E_IMAGE ?= $(IMAGE)
 e2e: $(DEVELOPMENT) ## scenarios on the current kube context's cluster (E2E_IMAGE=..., E2E_LOAD="kind load docker-image")

@@ -15,6 +15,7 @@ from app.storage.redis.opening import redis_store
 from app.storage.redis_options import parse_redis_url
 from tests.conformance.backend import Backend, SteppingClock
 from tests.conftest import RequireProgram
+from tests.programs.plain import is_plain
 from tests.programs.redis_process import RedisProcess
 from tests.redis.cluster_processes import ClusterProcesses
 
@@ -64,7 +65,7 @@ async def backend(request: pytest.FixtureRequest, redis_key_prefix: str) -> Asyn
                 now=clock,
                 stopwatch=stopwatch,
                 random_bytes=random_bytes,
-                limits=Limits(batching=request.param != "redis-unbatched"),
+                limits=Limits(batching=request.param != "redis-unbatched" and not is_plain()),
                 monotonic=monotonic if request.param in {"redis-cached", "redis-cluster", "fallback"} else None,
             )
             if request.param == "fallback":

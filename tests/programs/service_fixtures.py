@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.programs.plain import is_plain
 from tests.programs.service_calls import ServiceCalls
 from tests.programs.service_clients import CANARY, EVERY_CLIENT, RegisteredClient, write_clients
 from tests.programs.service_process import ServiceProcess
 
-FAST_PATHS = ("protocol", "asgi", "off")
+FAST_PATHS = ("off",) if is_plain() else ("protocol", "asgi", "off")
 """Every mode that the service can be served in: each test over HTTP runs in each."""
 
 ALLOWED_ORIGIN = "https://app.example.com"

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.programs.plain import plain_settings
 from tests.programs.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -159,7 +160,7 @@ def serve_command(*arguments: str) -> list[str]:
 
 def environment_of_its_own(settings: Mapping[str, str]) -> dict[str, str]:
     """An environment with ``settings`` and what any program needs, and nothing else of the caller's."""
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings}
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **plain_settings(), **settings}
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:

@@ -120,4 +120,4 @@ async def test_read_only_at_start(proof: Proof, redis_process: StartRedis, start
     assert (await traffic.wires[0].get("/health/ready")).status == 200
     async with traffic:
         await asyncio.sleep(2)
-    proof.conclude("read-only-at-start", notes=f"not ready, and says why; ready {took:.1f} s after it was promoted")
+    proof.conclude("read-only-at-start", notes=f"not ready, and says why; ready {took:.2f} s after it was promoted")

@@ -8,9 +8,11 @@ import pytest
 
 from app.clock import stopwatch, unix_now
 from app.randomness import random_bytes
+from app.storage.redis.node import Limits
 from app.storage.redis.opening import redis_store
 from app.storage.redis.store import RedisStore
 from app.storage.redis_options import parse_redis_url
+from tests.programs.plain import is_plain
 from tests.redis.cable import Cable
 
 PREFIX = "faults"
@@ -37,6 +39,7 @@ def make_store() -> MakeStore:
             "random_bytes": random_bytes,
             "deadline_seconds": DEADLINE_SECONDS,
             "connect_seconds": DEADLINE_SECONDS,
+            **({"limits": Limits(batching=False)} if is_plain() else {}),
         }
         return redis_store(parse_redis_url(url), prefix, **{**defaults, **options})
 
