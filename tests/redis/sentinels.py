@@ -107,6 +107,25 @@ class Sentinels:
             time.sleep(0.05)
         raise RuntimeError("the sentinels and replicas did not find each other")
 
+    def wait_until_content(self, master_port: int, seconds: float = 30) -> None:
+        """Until for half a second no sentinel has doubted that this server is the master and works."""
+        give_up_at = time.monotonic() + seconds
+        since = time.monotonic()
+        while time.monotonic() - since < 0.5:
+            if time.monotonic() > give_up_at:
+                raise RuntimeError("the sentinels do not settle")
+            if not all(self._is_content(port, master_port) for port in self.ports):
+                since = time.monotonic()
+            time.sleep(0.05)
+
+    def _is_content(self, port: int, master_port: int) -> bool:
+        try:
+            with redis.Redis(port=port, socket_timeout=1, decode_responses=True) as client:
+                facts = client.execute_command("SENTINEL", "MASTER", MASTER_NAME)
+        except redis.RedisError:
+            return False
+        return bool(facts["flags"] == "master" and int(facts["port"]) == master_port)
+
     def _knows_all(self, port: int) -> bool:
         try:
             with redis.Redis(port=port, socket_timeout=1, decode_responses=True) as client:
