@@ -89,7 +89,7 @@ async def fail_over_often(proof: Proof, sentinels: Sentinels, start_two: StartTw
             master.kill()
             killed = time.monotonic()
             successor = await agreed_master(sentinels, other_than=master)
-            # Where Sentinel doubts a master that works, an empty replica must not be there yet to be taken for the next.
+            # Where Sentinel doubts a master that works, an empty replica must not be there to be taken.
             await asyncio.to_thread(sentinels.wait_until_content, successor.port)
             # It returns, empty, as a replica of its successor.
             master.replicate(successor.port)
