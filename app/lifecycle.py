@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import math
+import resource
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -23,6 +24,10 @@ from app.observability.metrics import Metrics
 from app.web.serving import CannotListen, Listener, bind, serve
 
 logger = logging.getLogger("app.service")
+
+
+_OTHER_FILES = 256
+"""Descriptors kept for everything but the public listener's connections."""
 
 
 class CannotStart(Exception):
@@ -108,13 +113,24 @@ async def run(
             on_ready()
 
     keep_alive = settings.process.keep_alive_seconds
+    slow = settings.process.request_timeout_seconds
     max_age = settings.process.max_connection_age_seconds or math.inf
     try:
         await serve(
             [
-                Listener("public", service.public_application, sockets.public, keep_alive, max_age, service.public_hot),
-                Listener("admin", service.admin_application, sockets.admin, keep_alive),
-                Listener("metrics", service.metrics_application, sockets.metrics, keep_alive),
+                Listener(
+                    "public",
+                    service.public_application,
+                    sockets.public,
+                    keep_alive,
+                    max_age,
+                    slow,
+                    open_files_for(settings.process.max_connections),
+                    service.transport_headers,
+                    service.public_hot,
+                ),
+                Listener("admin", service.admin_application, sockets.admin, keep_alive, request_seconds=slow),
+                Listener("metrics", service.metrics_application, sockets.metrics, keep_alive, request_seconds=slow),
             ],
             service.draining,
             settings.process.drain_seconds,
@@ -126,6 +142,24 @@ async def run(
         await service.stop()
         audit.close()
     logger.info("stopped")
+
+
+def open_files_for(connections: int) -> int:
+    """How many connections of those wanted the limit on open files allows; it is raised as far as it may be.
+
+    Some are kept for the other listeners, Redis, threads and files: a process without one left cannot answer a probe.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    else:
+        most = max(most, soft) if soft != resource.RLIM_INFINITY else wanted
+    allowed = max(1, min(connections, most - _OTHER_FILES))
+    if allowed < connections:
+        logger.warning("the limit on open files allows %d connections, not %d", allowed, connections)
+    return allowed
 
 
 def _end_at_a_signal() -> None:

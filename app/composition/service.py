@@ -109,6 +109,7 @@ class Service:
             is_draining=self.draining,
             addresses=ClientAddresses([ip_network(network) for network in settings.listeners.trusted_proxies]),
         )
+        self.transport_headers = self._edge.transport_headers
         self._health = HealthEndpoints(self._read_health, self._read_readiness)
         self.public_hot: HotTable | None = None
         self.public_application = self._public_application(issuer)

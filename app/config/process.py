@@ -55,6 +55,24 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive_seconds: Annotated[
         int, setting("How long an idle connection is kept; longer than the proxy's in front.", ge=1, le=3600)
     ] = 75
+    max_connections: Annotated[
+        int,
+        setting(
+            "Connections to the public listener at once, as far as the limit on open files allows. One more takes the "
+            "place of an idle one. The listeners for metrics and operators have no such limit.",
+            ge=1,
+            le=1_000_000,
+        ),
+    ] = 20_000
+    request_timeout_seconds: Annotated[
+        float,
+        setting(
+            "How long a client may take to send the head of a request, and a third of how long to send its body or to "
+            "take its answer.",
+            ge=0.1,
+            le=300,
+        ),
+    ] = 10
     max_connection_age_seconds: Annotated[
         float,
         setting(

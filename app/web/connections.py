@@ -10,6 +10,11 @@
   (``h2c``) with every request; the parser stops behind the headers of such a request, and stock uvicorn then loses
   its body.
 - A response leaves in one piece (:mod:`app.web.cycle`).
+- Nobody may be slow for ever: a head must be whole within ``request_seconds``, a body within :data:`BODY_FACTOR` times
+  that, an answer must be taken within the same; a silent connection is kept for ``timeout_keep_alive``. One timer a
+  connection looks after all of it, so a deadline may be kept ``request_seconds`` late and costs a request nothing.
+- There are at most ``max_connections`` at a listener: one more takes the place of an idle one, or is turned away where
+  none of those looked at is idle.
 - A connection has an age at which the next answer ends it, so that clients' pools reach processes that came later. It
   is ended with an answer (RFC 9112 section 9.6), never while it is idle: that would race with the next request.
 """
@@ -18,6 +23,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Sized
+from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
@@ -26,12 +32,20 @@ from uvicorn._types import ASGI3Application, HTTPScope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.endpoints.exchange import Headers
 from app.randomness import RandomBytes
 from app.web.cycle import Cycle
 from app.web.heads import FIELD_LIMIT, HEAD_BYTES, Refusal, check_head, not_understood, size_of, too_large
 
 WAITING = 16
 """How many requests may wait for an earlier one's answer; or what :data:`_SHORT` bytes hold."""
+
+BODY_FACTOR = 3
+"""How many times as long as a head a body may take, and the reading of an answer."""
+REQUEST_SECONDS = 10.0
+
+_LOOKED_AT = 256
+"""Connections among which an idle one is looked for when there are too many: a look at all would stop the service."""
 
 AGE_JITTER = 0.2
 """The part of its greatest age that chance may take off a connection, so that a pool does not come back at once."""
@@ -67,9 +81,22 @@ class Connection(HttpToolsProtocol):
     pipeline: deque[tuple[RequestResponseCycle, ASGI3Application]]
 
     def __init__(
-        self, *arguments: Any, random_bytes: RandomBytes, max_age_seconds: float = math.inf, **named: Any
+        self,
+        *arguments: Any,
+        random_bytes: RandomBytes,
+        max_age_seconds: float = math.inf,
+        request_seconds: float = REQUEST_SECONDS,
+        max_connections: float = math.inf,
+        transport_headers: Headers = (),
+        **named: Any,
     ) -> None:
+        """``transport_headers`` are on refusals too, which no endpoint sees."""
         super().__init__(*arguments, **named)
+        self._request_seconds = request_seconds
+        self._max_connections = max_connections
+        self._transport_headers = transport_headers
+        self._begun_at = math.inf  # by the loop's clock: since when a request is read that is not whole
+        self._stuck_since = math.inf  # since when the client does not take what it is sent
         self._random_bytes = random_bytes
         self._max_age_seconds = max_age_seconds
         self._leaves_at = math.inf  # by the loop's clock: requests that begin later are answered with a farewell
@@ -86,6 +113,11 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = _Flow(transport, self.pipeline)
+        if len(self.connections) > self._max_connections and not self._displace():
+            self._refuse(Refusal(503, "Service Unavailable", "there are too many connections, try again"))
+            return
+        self._idle_since = self.loop.time()
+        self._look_later(self._idle_since)
         if self._max_age_seconds != math.inf:
             chance = int.from_bytes(self._random_bytes(2)) / 0xFFFF
             self._leaves_at = self.loop.time() + self._max_age_seconds * (1 - AGE_JITTER * chance)
@@ -99,7 +131,6 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, as far as it is to be parsed now."""
-        self._idle_since = math.inf
         if self._refusal is not None or self.transport.is_closing():
             return
         if self._rest:
@@ -159,6 +190,8 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             raise _Ended
         self.url, self.headers, self.expect_100_continue = b"", [], False
+        self._idle_since = math.inf
+        self._begun_at = self.loop.time()
         self._counting = True
         self._counted = -self._piece
 
@@ -237,6 +270,7 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """As uvicorn's, but the end of a body that nobody waits for counts as well."""
         self._counting = False
+        self._begun_at = math.inf
         if not self.parser.should_upgrade():
             self.cycle.more_body = False
             self.cycle.message_event.set()
@@ -265,24 +299,62 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
             return
         self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+
+    def _look_later(self, now: float) -> None:
+        """Set the timer for the next look: at the latest when a head that begins now is late."""
+        left = min(self._idle_since + self.timeout_keep_alive - now, self._request_seconds, self.timeout_keep_alive)
+        self.timeout_keep_alive_task = self.loop.call_later(max(left, 0.01), self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that was idle for its time; look again later at one that was not.
+        """Look whether the client is late with anything.
 
         One timer goes on through all requests of a connection: to set and cancel one for each costs more than to parse
         it does.
         """
         self.timeout_keep_alive_task = None
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if left > 0:
-            if left != math.inf:
-                self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
-        elif not self.transport.is_closing():
-            self.transport.close()
+        now = self.loop.time()
+        if self.flow.write_paused or self.transport.is_closing():
+            if now - self._stuck_since >= self._request_seconds * BODY_FACTOR:
+                self.transport.abort()
+                return
+            self._stuck_since = min(self._stuck_since, now)
+        else:
+            self._stuck_since = math.inf
+            if now - self._idle_since >= self.timeout_keep_alive:
+                self.transport.close()
+            elif self._is_late(now) and self._refusal is None:
+                self._refuse(Refusal(408, "Request Timeout", "the request did not come in time"))
+        self._look_later(now)
+
+    def _is_late(self, now: float) -> bool:
+        """Whether a request that is being read takes too long; one that waits for the requests before it does not."""
+        if self._begun_at == math.inf or (not self._may_answer_now() and not self._reads_running()):
+            return False
+        factor = BODY_FACTOR if self._reads_running() else 1
+        return now - self._begun_at >= self._request_seconds * factor
+
+    def _reads_running(self) -> bool:
+        """Whether it is the body of the request whose turn it is that is not whole."""
+        return self._running is not None and self._running is self.cycle and self.cycle.more_body
+
+    def _displace(self) -> bool:
+        """Close the connection that was idle for longest, of some."""
+        idle = [
+            c for c in islice(self.connections, _LOOKED_AT) if isinstance(c, Connection) and c.is_idle and c is not self
+        ]
+        if idle:
+            min(idle, key=lambda connection: connection.idle_since).transport.close()
+        return bool(idle)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is read or answered."""
+        return self._idle_since != math.inf and not self.transport.is_closing()
+
+    @property
+    def idle_since(self) -> float:
+        """By the loop's clock; infinity while a request is read or answered."""
+        return self._idle_since
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's has nothing to say
         """The client sends no more. Who asked, and then closed its side, still gets its answers.
@@ -358,6 +430,7 @@ class Connection(HttpToolsProtocol):
         headers = (
             *self.server_state.default_headers,
             *refusal.headers,
+            *self._transport_headers,
             (b"x-request-id", self._random_bytes(16).hex().encode()),
             (b"content-length", b"%d" % len(refusal.body)),
             (b"connection", b"close"),

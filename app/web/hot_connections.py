@@ -12,6 +12,7 @@ Rules:
 - Nothing that follows the end of a connection is looked at (RFC 9112 section 9.6).
 """
 
+import math
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
@@ -133,6 +134,7 @@ class HotConnection(Connection):
             super().on_message_complete()
             return
         self._counting = False
+        self._begun_at = math.inf
         exchange.more_body = False
         if exchange.response_complete or self.parser.should_upgrade():
             return

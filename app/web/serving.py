@@ -19,9 +19,10 @@ from typing import Any
 import msgspec
 import uvicorn
 
+from app.endpoints.exchange import Headers
 from app.randomness import RandomBytes
 from app.web.asgi import App
-from app.web.connections import Connection
+from app.web.connections import REQUEST_SECONDS, Connection
 from app.web.hot_connections import HotConnection, HotTable
 
 logger = logging.getLogger("app.serving")
@@ -47,6 +48,12 @@ class Listener(msgspec.Struct, frozen=True):
     keep_alive_seconds: int
     max_age_seconds: float = math.inf
     """How old a connection may get before an answer ends it."""
+    request_seconds: float = REQUEST_SECONDS
+    """How long a client may take to send the head of a request; a body may take three times as long."""
+    max_connections: float = math.inf
+    """How many there may be at once; math.inf for no limit."""
+    transport_headers: Headers = ()
+    """What the issuer's scheme adds to every response."""
     hot: HotTable | None = None
     """What is answered in front of the application, inside the parser's callback."""
 
@@ -168,6 +175,9 @@ def _server(listener: Listener, random_bytes: RandomBytes) -> _Server:
         Connection if listener.hot is None else functools.partial(HotConnection, hot=listener.hot),
         random_bytes=random_bytes,
         max_age_seconds=listener.max_age_seconds,
+        request_seconds=listener.request_seconds,
+        max_connections=listener.max_connections,
+        transport_headers=listener.transport_headers,
     )
     return _Server(
         uvicorn.Config(
