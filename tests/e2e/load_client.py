@@ -118,7 +118,7 @@ class Load:
             try:
                 status, headers, body = await user.ask(*request)
                 if status == 503 and "retry-after" in headers:
-                    raise Refused("503 with Retry-After")
+                    raise Refused(f"503 with Retry-After: {body[:200]!r}")
                 if status != 200:
                     raise Failure(f"status {status}: {body[:200]!r}")
                 result = check(body)
@@ -133,7 +133,7 @@ class Load:
                 counts["ok"] += 1
                 return result
         counts[outcome] += 1
-        if len(counts["examples"]) < KEPT_EXAMPLES and outcome != "refused":
+        if len(counts["examples"]) < KEPT_EXAMPLES:
             counts["examples"].append(f"{began:.3f} after {time.time() - began:.3f} s: {outcome}: {reason}")
         return None
 

@@ -71,7 +71,8 @@ def test_a_default_installation_keeps_its_keys_passes_its_test_and_leaves_only_k
 
     namespace.helm("uninstall", "d", "--wait", "--timeout", "120s")
     instance = "app.kubernetes.io/instance=d"
-    wait_for(lambda: not namespace.get("pods", "-l", instance)["items"], "the last pod to drain and go", 60)
+    serving = f"{instance},app.kubernetes.io/component=service"
+    wait_for(lambda: not namespace.get("pods", "-l", serving)["items"], "the last pod to drain and go", 60)
     kinds = run("kubectl", "api-resources", "--namespaced", "--verbs=list", "-o", "name").split()
     ours = sorted(
         line
@@ -88,7 +89,8 @@ def test_a_default_installation_keeps_its_keys_passes_its_test_and_leaves_only_k
         seconds_without_a_pod=f"{away:.0f}",
         left_by_uninstall=", ".join(ours),
     )
-    assert ours == [f"secret/{service}-demo-client", f"secret/{service}-keys", f"secret/{service}-test-client"]
+    secrets = [f"secret/{service}-{name}" for name in ("demo-client", "keys", "test-client")]
+    assert ours == [f"pod/{service}-test", *secrets]  # helm keeps the pod of `helm test`, as all that hooks made
 
 
 def test_repeated_syncs_change_no_secret(namespace: Namespace, load_pod: LoadPod, figures: Figures) -> None:
