@@ -45,7 +45,7 @@ async def open_store(settings: Settings, metrics: Metrics) -> TokenStore:
     """
     store = settings.store
     if store.redis_url is None:
-        memory = MemoryStore(store.memory_store_max_tokens, clock.unix_now)
+        memory = MemoryStore(store.memory_store_max_tokens, clock.unix_now, observer=metrics.store)
         await memory.open()
         return memory
     redis = make_redis_store(store, metrics.store)
@@ -57,6 +57,7 @@ async def open_store(settings: Settings, metrics: Metrics) -> TokenStore:
             longest_token_seconds=LONGEST_ACCESS_TOKEN_SECONDS,
             longest_once_seconds=LONGEST_REMEMBERED_SECONDS,
             on_degraded=_tell_degraded,
+            observer=metrics.store,
         )
         await fallback.open()
         return fallback

@@ -18,6 +18,7 @@ from app.storage.epochs import Epoch, EpochsWatcher
 from app.storage.handover import Handover, ReturningStore
 from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreError, StoreUnavailable, TokenStore
 from app.storage.memory import MemoryStore
+from app.storage.observer import StoreObserver
 
 LOOK_SECONDS = 0.2
 """How often it is looked whether Redis is back."""
@@ -37,6 +38,7 @@ class FallbackStore:
         on_degraded: Callable[[str | None], None],
         return_seconds: float = 5.0,
         look_seconds: float = LOOK_SECONDS,
+        observer: StoreObserver | None = None,
     ) -> None:
         """``on_degraded`` is told why memory steps in, and None when Redis is the store again.
 
@@ -52,6 +54,7 @@ class FallbackStore:
         self._on_degraded = on_degraded
         self._return_seconds = return_seconds
         self._look_seconds = look_seconds
+        self._observer = observer
         self._memory: DegradedMemory | None = None
         self._current: TokenStore = shared
         self._returning: asyncio.Task[None] | None = None
@@ -79,7 +82,7 @@ class FallbackStore:
         try:
             await self._shared.open()
         except StoreUnavailable as away:
-            memory = MemoryStore(self._max_tokens, self._now)
+            memory = MemoryStore(self._max_tokens, self._now, observer=self._observer)
             self._memory = DegradedMemory(
                 memory, self._now, self._longest_token_seconds, self._longest_once_seconds, self._max_tokens
             )

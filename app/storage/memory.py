@@ -20,6 +20,7 @@ from app.storage.codec import decode_access_record, decode_refresh_record, encod
 from app.storage.epochs import Epoch, Epochs, EpochsWatcher
 from app.storage.expiry import ExpiringMarks, ExpiryBuckets
 from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreFull
+from app.storage.observer import StoreObserver, Unobserved
 
 SHARDS = 256
 """One dict for each value of a digest's first byte."""
@@ -78,8 +79,10 @@ class MemoryStore:
         now: Callable[[], float],
         max_marks: int | None = None,
         sweep_idle_seconds: float = SWEEP_IDLE_SECONDS,
+        observer: StoreObserver | None = None,
     ) -> None:
         """``now`` gives Unix seconds; ``max_marks`` is ``max_tokens`` unless given."""
+        self._observer = observer or Unobserved()
         self._max_tokens = max_tokens
         self._now = now
         self._access = _Records()
@@ -147,18 +150,18 @@ class MemoryStore:
 
     async def revoke_family(self, family: str, until: int) -> None:
         if not self._revoked_families.mark(family, until, self._now()):
-            raise StoreFull("no room for another revoked family")
+            raise self._full("no room for another revoked family")
         for digest in tuple(self._families.get(family, ())):
             self._drop_access(digest)
             self._drop_refresh(digest)
 
     async def revoke_jwt(self, ref: TokenRef, until: int) -> None:
         if not self._revoked_jwts.mark(ref.digest, until, self._now()):
-            raise StoreFull("no room for another revoked JWT")
+            raise self._full("no room for another revoked JWT")
 
     async def revoke_before(self, epoch: Epoch) -> None:
         if not self._epochs.add(epoch, self._now()):
-            raise StoreFull("no room for another epoch")
+            raise self._full("no room for another epoch")
 
     def watch_epochs(self, watcher: EpochsWatcher) -> None:
         self._epochs.watch(watcher)
@@ -181,7 +184,7 @@ class MemoryStore:
         if self._once.is_marked(digest, now):
             return False
         if not self._once.mark(digest, until, now):
-            raise StoreFull("no room for another one-time value")
+            raise self._full("no room for another one-time value")
         return True
 
     async def count_live_tokens(self) -> int:
@@ -254,12 +257,16 @@ class MemoryStore:
         pause = SWEEP_PAUSE_SECONDS if self.sweep() else self._sweep_idle_seconds
         self._timer = asyncio.get_running_loop().call_later(pause, self._sweep_and_rearm)
 
+    def _full(self, why: str) -> StoreFull:
+        self._observer.error("memory", StoreFull.kind)
+        return StoreFull(why)
+
     def _require_room(self, issuance: Issuance) -> None:
         wanted = (issuance.access is not None) + (issuance.refresh is not None)
         if self._access.count + self._refresh.count + wanted > self._max_tokens:
             self.sweep()
             if self._access.count + self._refresh.count + wanted > self._max_tokens:
-                raise StoreFull(f"the memory store holds its maximum of {self._max_tokens} tokens")
+                raise self._full(f"the memory store holds its maximum of {self._max_tokens} tokens")
 
     def _put(self, issuance: Issuance) -> None:
         if issuance.access is not None:
