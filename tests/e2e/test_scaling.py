@@ -16,17 +16,17 @@ REQUESTS = "http_server_request_duration_seconds_count"
 def test_the_autoscaler_scales_up_and_down_and_loses_nothing(
     namespace: Namespace, load_pod: LoadPod, install: Install, figures: Figures
 ) -> None:
-    """Needs metrics-server. The CPU request is so small that two hundred requests a second are too much for two."""
+    """Needs metrics-server. The CPU request is so small that three hundred requests a second are too much for two."""
     down = {"stabilizationWindowSeconds": 15, "policies": [{"type": "Pods", "value": 2, "periodSeconds": 15}]}
     autoscaling = {"enabled": True, "minReplicas": 2, "maxReplicas": 4, "behavior": {"scaleDown": down}}
-    values = production(namespace, autoscaling=autoscaling, resources={"requests": {"cpu": "20m"}})
+    values = production(namespace, autoscaling=autoscaling, resources={"requests": {"cpu": "25m"}})
     service = install(namespace, "h", values)
 
     def ready() -> int:
         return len(namespace.ready_addresses(service))
 
     with load_pod.running(service, rate=10, users=5) as steady:
-        with load_pod.running(service, rate=200, users=40) as heavy:
+        with load_pod.running(service, rate=300, users=60) as heavy:
             began = time.monotonic()
             wait_for(lambda: ready() >= 4, "four pods", 240, 2)
             up = time.monotonic() - began
