@@ -24,7 +24,7 @@ from app.model.tokens import RECORD_VERSION, AccessTokenRecord, TokenKind
 from app.observability.audit import silent_audit
 from app.observability.metrics import Metrics
 from app.protocol.access_token import TYP, AccessTokenClaims, encode_claims
-from app.protocol.client_auth import matches_generated_secret, read_credentials
+from app.protocol.client_auth import generated_secret_ends, read_credentials
 from app.protocol.form import FORM_CONTENT_TYPE, parse_body
 from app.protocol.introspection import encode_introspection, introspect_access_token
 from app.protocol.opaque_token import new_tag, new_token, token_kind, token_ref
@@ -85,7 +85,7 @@ def _parsing(caller: Client) -> dict[str, Work]:
 
     def authenticate() -> None:
         read_credentials(header, parameters)
-        matches_generated_secret(secret.secret, caller.live_secrets(0.0))  # type: ignore[union-attr]
+        generated_secret_ends(secret.secret, caller.live_secrets(0.0))  # type: ignore[union-attr]
 
     return {
         "form: parse a token": lambda: parse_body(FORM_CONTENT_TYPE, form),

@@ -38,7 +38,7 @@ def settings(folder: Path) -> dict[str, str]:
     """The settings that the service is measured with: everything on, in memory, the ASGI adapter."""
     return {
         "CLIENTS_FILE": str(clients.write_clients(folder)),
-        "FAST_PATH": "asgi",
+        "FAST_PATH": "protocol",
         "MEMORY_STORE_MAX_TOKENS": "20000000",  # issuing at full speed must not end at the default of a million
         "EXTERNAL_BASE_URL": "https://auth.example.com",
         "LOG_LEVEL": "info",

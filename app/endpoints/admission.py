@@ -27,15 +27,17 @@ class Admission:
 
         ``now`` is Unix seconds. Raises ProtocolError or StoreUnavailable.
         """
-        try:
-            client, assertion = await self._authenticator.authenticate(request, parameters, now)
-        except ProtocolError as refusal:
-            if refusal.error is not ErrorCode.INVALID_CLIENT:
-                raise
-            answer = self._limits.failed(request, refusal)
-            if answer is refusal:
-                raise
-            raise answer from refusal
+        client, assertion = self._authenticator.authenticate_again(request, parameters, now), None
+        if client is None:
+            try:
+                client, assertion = await self._authenticator.authenticate(request, parameters, now)
+            except ProtocolError as refusal:
+                if refusal.error is not ErrorCode.INVALID_CLIENT:
+                    raise
+                answer = self._limits.failed(request, refusal)
+                if answer is refusal:
+                    raise
+                raise answer from refusal
         waiting = self._limits.admit(request, client)
         if waiting is not None:
             await waiting

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from app.endpoints.exchange import Headers, Response
+from app.endpoints.exchange import FixedHeaders, Headers, Response
 from app.protocol.errors import ErrorCode, ProtocolError
 
 SECURITY_HEADERS: Headers = (
@@ -18,15 +18,17 @@ STRICT_TRANSPORT_SECURITY = (b"strict-transport-security", b"max-age=63072000")
 about other hosts of the domain: they are not ours."""
 
 _JSON = (b"content-type", b"application/json")
-JSON_NO_STORE: Headers = (
-    _JSON,
-    (b"cache-control", b"no-store"),  # RFC 6749 section 5.1: nothing with a token, or about one, is ever cached
-    (b"pragma", b"no-cache"),
-    *SECURITY_HEADERS,
+JSON_NO_STORE = FixedHeaders(
+    (
+        _JSON,
+        (b"cache-control", b"no-store"),  # RFC 6749 section 5.1: nothing with a token, or about one, is ever cached
+        (b"pragma", b"no-cache"),
+        *SECURITY_HEADERS,
+    )
 )
-EMPTY_NO_STORE: Headers = JSON_NO_STORE[1:]
+EMPTY_NO_STORE = FixedHeaders(JSON_NO_STORE[1:])
 _CHALLENGE = (b"www-authenticate", b'Basic realm="auth-service", charset="UTF-8"')  # RFC 9110 section 15.5.2
-_UNAUTHORIZED: Headers = (*JSON_NO_STORE, _CHALLENGE)
+_UNAUTHORIZED = FixedHeaders((*JSON_NO_STORE, _CHALLENGE))
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -49,7 +51,7 @@ def empty_answer() -> Response:
 def error_answer(refusal: ProtocolError) -> Response:
     """The one mapping from a refusal to HTTP (RFC 6749 section 5.2)."""
     body = msgspec.json.encode(ErrorBody(refusal.error.code, refusal.description))
-    headers = _UNAUTHORIZED if refusal.status == ErrorCode.INVALID_CLIENT.status else JSON_NO_STORE
+    headers: Headers = _UNAUTHORIZED if refusal.status == ErrorCode.INVALID_CLIENT.status else JSON_NO_STORE
     if refusal.retry_after_seconds is not None:
         headers = (*headers, (b"retry-after", b"%d" % refusal.retry_after_seconds))
     if refusal.quota is not None:

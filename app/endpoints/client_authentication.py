@@ -22,7 +22,7 @@ from app.protocol.client_auth import (
     AssertionCredentials,
     PublicCredentials,
     SecretCredentials,
-    matches_generated_secret,
+    generated_secret_ends,
     read_credentials,
 )
 from app.protocol.errors import invalid_client
@@ -63,6 +63,33 @@ class VerifiedSecrets:
             self._until.popitem(last=False)
 
 
+class KnownCredentials:
+    """Remembers which Authorization headers proved a generated secret, by their SHA-256.
+
+    A client that was just authenticated sends the same header again with each request; to compare one digest of it is
+    a third of the work. What is remembered ends with the secret that it proved, and counts only as long as the client
+    that it names is the very object that was loaded then: a reload makes it void. The header itself is not kept.
+    """
+
+    def __init__(self, max_entries: int = 10_000) -> None:
+        self._known: dict[bytes, tuple[Client, float]] = {}
+        self._max_entries = max_entries
+
+    def client(self, authorization: bytes, find_client: FindClient, now: float) -> Client | None:
+        """The client that the header proves at ``now`` (Unix seconds), as far as it is known."""
+        found = self._known.get(hashlib.sha256(authorization).digest())
+        if found is None:
+            return None
+        client, until = found
+        return client if now < until and find_client(client.id) is client else None
+
+    def remember(self, authorization: bytes, client: Client, until: float) -> None:
+        """Remember a header that proved a secret of the client's that lives until then (Unix seconds)."""
+        if len(self._known) >= self._max_entries:
+            self._known.clear()  # of clients in use no entry is missed for long
+        self._known[hashlib.sha256(authorization).digest()] = (client, until)
+
+
 class ClientAuthenticator:
     """Finds out which client a request comes from, or refuses it."""
 
@@ -84,6 +111,20 @@ class ClientAuthenticator:
         self._limits = limits
         self._audiences = assertion_audiences
         self._monotonic = monotonic
+        self._known = KnownCredentials()
+
+    def authenticate_again(self, request: Request, parameters: Parameters, now: float) -> Client | None:
+        """The client of a request whose header has proved its secret before; None where it must be authenticated.
+
+        ``now`` is Unix seconds.
+        """
+        authorization = request.authorization
+        if authorization is None or parameters.names_a_client:
+            return None
+        client = self._known.client(authorization, self._find_client, now)
+        if client is not None:
+            request.client_id = client.id
+        return client
 
     async def authenticate(
         self, request: Request, parameters: Parameters, now: float
@@ -110,15 +151,16 @@ class ClientAuthenticator:
     async def _by_secret(self, request: Request, credentials: SecretCredentials, now: float) -> Client:
         client = self._find_client(credentials.client_id)
         secrets = client.live_secrets(now) if client is not None else ()
-        matches = matches_generated_secret(credentials.secret, secrets)
+        proved = generated_secret_ends(credentials.secret, secrets)
         if client is None:
             raise invalid_client("unknown_client")
         request.client_id = client.id
-        if not matches:
-            matches = await self._matches_chosen_secret(request, client, credentials.secret, secrets)
-        if not matches:
+        if proved is None and not await self._matches_chosen_secret(request, client, credentials.secret, secrets):
             raise invalid_client("wrong_secret")
         _require_method(client, credentials.method)
+        if proved is not None and credentials.method is ClientAuthMethod.CLIENT_SECRET_BASIC:
+            assert request.authorization is not None  # noqa: S101 - it is where the credentials came from
+            self._known.remember(request.authorization, client, proved)
         return client
 
     async def _matches_chosen_secret(

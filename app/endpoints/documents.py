@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from app.endpoints.answers import JSON_NO_STORE, SECURITY_HEADERS
-from app.endpoints.exchange import Headers, Request, Response
+from app.endpoints.exchange import FixedHeaders, Headers, Request, Response
 
 T = TypeVar("T")
 
@@ -24,8 +24,8 @@ class Document:
             (b"cache-control", b"public, max-age=%d" % max_age_seconds),
             (b"etag", self._etag),
         )
-        self._headers: Headers = ((b"content-type", b"application/json"), *caching, *SECURITY_HEADERS)
-        self._not_modified: Headers = (*caching, *SECURITY_HEADERS)
+        self._headers = FixedHeaders(((b"content-type", b"application/json"), *caching, *SECURITY_HEADERS))
+        self._not_modified = FixedHeaders((*caching, *SECURITY_HEADERS))
 
     def answer(self, request: Request) -> Response:
         """200 with the document, or 304 if the caller has it already (RFC 9110 section 13.1.2)."""

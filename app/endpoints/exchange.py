@@ -1,9 +1,67 @@
 """A request and a response, free of any server's or framework's types."""
 
+from collections.abc import Iterable, Iterator
+from typing import Self
+
 import msgspec
 
-Headers = tuple[tuple[bytes, bytes], ...]
+Header = tuple[bytes, bytes]
+Headers = tuple[Header, ...]
 """Names in lower case."""
+
+
+def header_lines(headers: Iterable[Header]) -> bytes:
+    """The headers as they stand in a message, each with the end of its line.
+
+    Raises ValueError for one that would end its own line: it would split the response (RFC 9110 section 5.5).
+    """
+    if isinstance(headers, FixedHeaders):
+        return headers.lines
+    each = [b"%b: %b\r\n" % header for header in headers]
+    lines = b"".join(each)
+    if lines.count(b"\r") != len(each) or lines.count(b"\n") != len(each) or b"\0" in lines:
+        raise ValueError("a header is more than one line")
+    return lines
+
+
+class FixedHeaders(Headers):
+    """Headers that many responses have: how they stand in a message is made once."""
+
+    lines: bytes
+
+    def __new__(cls, headers: Iterable[Header]) -> Self:
+        """Raises ValueError like :func:`header_lines`."""
+        made = super().__new__(cls, headers)
+        made.lines = header_lines(tuple(headers))
+        return made
+
+
+class FinishedHeaders:
+    """The headers of one response, in parts of which most are fixed: what is the same is not put together again."""
+
+    __slots__ = ("_added", "_own", "_request_id")
+
+    def __init__(self, own: "Headers | FinishedHeaders", added: Headers, request_id: str) -> None:
+        self._own = own
+        self._added = added
+        self._request_id = request_id
+
+    def __iter__(self) -> Iterator[Header]:
+        yield from self._own
+        yield b"x-request-id", self._request_id.encode()
+        yield from self._added
+
+    def __len__(self) -> int:
+        return len(self._own) + 1 + len(self._added)
+
+    def lines(self) -> bytes:
+        """As :func:`header_lines`. The request id was found harmless, or made, by the edge."""
+        own, added = self._own, self._added
+        return b"%bx-request-id: %b\r\n%b" % (
+            own.lines if isinstance(own, FixedHeaders) else header_lines(own),
+            self._request_id.encode(),
+            added.lines if isinstance(added, FixedHeaders) else header_lines(added),
+        )
 
 
 class Request(msgspec.Struct, gc=False):
@@ -31,8 +89,11 @@ class Request(msgspec.Struct, gc=False):
 
 
 class Response(msgspec.Struct, gc=False):
-    """A finished response. ``content-length`` and the request id are the edge's part."""
+    """A finished response. ``content-length`` is the adapter's part, the request id the edge's."""
 
     status: int
     body: bytes
-    headers: Headers
+    headers: Headers | FinishedHeaders
+    """What an endpoint says; from the edge on, what all of them say."""
+    closes: bool = False
+    """Whether the connection is to end with it, as the edge has said in the headers."""

@@ -51,16 +51,21 @@ class IntrospectionEndpoint:
         client = await self._admission.admit(request, parameters, now)
         require_confidential(client)
         # token_type_hint is not even read: the kind is known from the token, so a hint can never change the answer.
-        token = await self._introspect(parameters.require("token"), client, now)
-        return json_answer(encode_introspection(token))
-
-    async def _introspect(self, token: str, caller: Client, now: float) -> ActiveToken | None:
+        token = parameters.require("token")
         kind = token_kind(token)
         if kind is TokenKind.ACCESS:
             record = await self._store.find_access_token(token_ref(token))
             if record is not None and self._find_client(record.client_id) is None:
-                return None  # a client that was removed has no tokens any more
-            return introspect_access_token(record, caller, self._issuer, now)
+                record = None  # a client that was removed has no tokens any more
+            seen = introspect_access_token(record, client, self._issuer, now)
+        else:
+            seen = await self._introspect_other(token, kind, client, now)
+        return json_answer(encode_introspection(seen))
+
+    async def _introspect_other(
+        self, token: str, kind: TokenKind | None, caller: Client, now: float
+    ) -> ActiveToken | None:
+        """What the caller sees of a refresh token, a JWT or something that is no token."""
         if kind is TokenKind.REFRESH:
             refresh = await self._store.find_refresh_token(token_ref(token))
             return introspect_refresh_token(refresh, caller, self._issuer, now)

@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import math
 import re
 from collections.abc import Sequence
 from urllib.parse import unquote_plus
@@ -114,18 +115,19 @@ def sha256_secret(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def matches_generated_secret(secret: str, secrets: Sequence[ClientSecret]) -> bool:
-    """Whether ``secret`` is one of the generated ones, in time that tells nothing about them.
+def generated_secret_ends(secret: str, secrets: Sequence[ClientSecret]) -> float | None:
+    """Until when ``secret`` is one of the generated ones (Unix seconds, perhaps infinity); None if it is not.
 
-    Every one is compared, and at least one comparison is made: a client that does not exist, or has no secret left,
-    costs what a wrong secret costs.
+    In time that tells nothing about them: every one is compared, and at least one comparison is made, so that a client
+    that does not exist, or has no secret left, costs what a wrong secret costs.
     """
     presented = sha256_secret(secret)
-    matched = hmac.compare_digest(presented, _ABSENT_SECRET) & False
+    hmac.compare_digest(presented, _ABSENT_SECRET)
+    ends: float | None = None
     for candidate in secrets:
-        if candidate.sha256 is not None:
-            matched |= hmac.compare_digest(presented, candidate.sha256)
-    return matched
+        if candidate.sha256 is not None and hmac.compare_digest(presented, candidate.sha256):
+            ends = max(ends or 0.0, math.inf if candidate.not_after is None else candidate.not_after)
+    return ends
 
 
 def _form_decode(text: str) -> str:

@@ -77,7 +77,7 @@ def read_head(edge: Edge, scope: Message) -> tuple[Request, int]:
     """The request without its body, and the body's announced length in bytes (0 if none is announced)."""
     client = scope.get("client")
     request = Request(scope["method"], peer=client[0] if client else None, has_query=bool(scope["query_string"]))
-    return request, read_fields(edge, request, scope["headers"])
+    return request, read_fields(edge, request, scope["headers"])[0]
 
 
 async def send_response(send: Send, response: Response, *, close: bool = False) -> None:

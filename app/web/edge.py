@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Collection
 
 from app.endpoints.addresses import ClientAddresses
 from app.endpoints.answers import EMPTY_NO_STORE, STRICT_TRANSPORT_SECURITY, error_answer, method_not_allowed
-from app.endpoints.exchange import Headers, Request, Response
+from app.endpoints.exchange import FinishedHeaders, FixedHeaders, Headers, Request, Response
 from app.endpoints.introspection import is_active
 from app.endpoints.stepping import start
 from app.observability.audit import Audit
@@ -23,6 +23,7 @@ from app.observability.metrics import Metrics
 from app.protocol.errors import ErrorCode, ProtocolError, temporarily_unavailable
 from app.randomness import RandomBytes
 from app.storage.interface import StoreError
+from app.web.request_ids import RequestIds
 from app.web.routes import Route
 
 logger = logging.getLogger("app.requests")
@@ -49,10 +50,11 @@ class Edge:
     ) -> None:
         self._metrics = metrics
         self._audit = audit
-        self._random_bytes = random_bytes
+        self.new_request_id = RequestIds(random_bytes).new
         self._stopwatch = stopwatch
-        self.transport_headers: Headers = (STRICT_TRANSPORT_SECURITY,) if is_https else ()
+        self.transport_headers = FixedHeaders((STRICT_TRANSPORT_SECURITY,) if is_https else ())
         """What the issuer's scheme adds to every response."""
+        self._farewell = FixedHeaders((*self.transport_headers, _CLOSE))
         self._allowed_origins = frozenset(allowed_origins)
         self._is_draining = is_draining
         self._address_of = (addresses or ClientAddresses()).of
@@ -61,7 +63,7 @@ class Edge:
         """The request's id: the one given if it is harmless in logs and headers, else a new one."""
         if given is not None and _SANE_REQUEST_ID.fullmatch(given):
             return given.decode()
-        return self._random_bytes(16).hex()
+        return self.new_request_id()
 
     def answer(self, route: Route, request: Request) -> Response | Awaitable[Response]:
         """Answer a request whose body is complete. Never raises for anything that the request contains."""
@@ -143,14 +145,14 @@ class Edge:
         return method_not_allowed(route.allow)
 
     def _finish(self, route: Route, request: Request, response: Response, started: float) -> Response:
-        headers = (*response.headers, (b"x-request-id", request.request_id.encode()), *self.transport_headers)
+        closes = self._is_draining()
+        added: Headers = self._farewell if closes else self.transport_headers
         if route.cors and self._allowed_origins:
-            headers = (*headers, *self._cors_headers(route, request))
-        if self._is_draining():
-            headers = (*headers, _CLOSE)
+            added = (*self._cors_headers(route, request), *added)
         method = request.method if request.method in KNOWN_METHODS else "_OTHER"
         self._metrics.request(method, route.path, response.status, self._stopwatch() - started)
-        return Response(response.status, response.body, headers)
+        headers = FinishedHeaders(response.headers, added, request.request_id)
+        return Response(response.status, response.body, headers, closes)
 
     def _cors_headers(self, route: Route, request: Request) -> tuple[tuple[bytes, bytes], ...]:
         """CORS for the origins allowed by name (Fetch standard section 3.2); credentials mode stays off."""

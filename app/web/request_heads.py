@@ -6,8 +6,11 @@ from app.endpoints.exchange import Request
 from app.web.edge import Edge
 
 
-def read_fields(edge: Edge, request: Request, fields: Iterable[tuple[bytes, bytes]]) -> int:
-    """Fill in a request from its fields, names in lower case; the body's announced length (0 if none is announced)."""
+def read_fields(edge: Edge, request: Request, fields: Iterable[tuple[bytes, bytes]]) -> tuple[int, bool]:
+    """Fill in a request from its fields, names in lower case.
+
+    Returns the body's announced length in bytes (0 if none is announced), and whether the request id is the client's.
+    """
     request_id: bytes | None = None
     announced = 0
     for name, value in fields:
@@ -31,7 +34,7 @@ def read_fields(edge: Edge, request: Request, fields: Iterable[tuple[bytes, byte
         elif name == b"forwarded":
             request.forwarded = joined(request.forwarded, value)
     request.request_id = edge.request_id(request_id)
-    return announced
+    return announced, request_id is not None and request.request_id.encode() == request_id
 
 
 def joined(before: bytes | None, value: bytes) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import hashlib
+import math
 import sys
 from collections import Counter
 from typing import Any
@@ -13,7 +14,7 @@ from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from app.endpoints.client_authentication import VerifiedSecrets
+from app.endpoints.client_authentication import KnownCredentials, VerifiedSecrets
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
 from app.protocol.client_auth import ASSERTION_TYPE
 from app.protocol.metadata import INTROSPECTION_PATH, REVOCATION_PATH, TOKEN_PATH
@@ -169,9 +170,9 @@ async def test_an_unknown_client_costs_the_hash_that_a_wrong_secret_costs() -> N
     expired = confidential("expired", secrets=(generated("x", not_after=NOW - 1),))
     wired = Wired(confidential("billing"), without, expired, public("app"))
     wrong = await work_of(wired, "billing", "wrong")
-    assert wrong == {"openssl_sha256": 1, "compare_digest": 2}
+    assert wrong == {"openssl_sha256": 2, "compare_digest": 2}  # of the header, and of the secret
     for name in ("unknown", "without", "expired", "app"):
-        assert await work_of(wired, name, "wrong") == {"openssl_sha256": 1, "compare_digest": 1}
+        assert await work_of(wired, name, "wrong") == {"openssl_sha256": 2, "compare_digest": 1}
 
 
 async def status(wired: Wired, secret: str, name: str = "billing") -> int:
@@ -209,6 +210,54 @@ async def test_any_id_and_secret_can_be_presented(name: str, secret: str) -> Non
     wired.clients[name] = confidential(name, secrets=(generated(secret),), auth_method=POST)
     form = {**CREDENTIALS, "client_id": name, "client_secret": secret}
     assert (await wired.post(TOKEN_PATH, form, None)).status == 200
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        confidential("billing", secrets=(generated("new"),)),
+        confidential("billing", secrets=()),
+        confidential("billing", secrets=(generated("secret of billing"),), auth_method=POST),
+        public("billing"),
+        None,
+    ],
+)
+async def test_a_header_that_was_good_is_not_when_its_client_was_loaded_anew(changed: Client | None) -> None:
+    wired = Wired(confidential("billing"), confidential("other"))
+    assert await status(wired, "secret of billing") == 200
+    if changed is None:
+        del wired.clients["billing"]
+    else:
+        wired.clients["billing"] = changed
+    assert await status(wired, "secret of billing") == 401
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [
+        ({"client_id": "billing"}, 200),
+        ({"client_id": "other"}, 400),
+        ({"client_secret": "secret of billing"}, 400),
+        ({"client_assertion": "x"}, 400),
+        ({"client_assertion_type": "x"}, 400),
+    ],
+)
+async def test_a_header_that_was_good_does_not_hide_a_second_method(parameters: dict[str, str], code: int) -> None:
+    wired = Wired(confidential("billing"), confidential("other"))
+    assert await status(wired, "secret of billing") == 200
+    form = CREDENTIALS | parameters
+    answer = await wired.post(TOKEN_PATH, form, None, authorization=basic("billing", "secret of billing"))
+    assert answer.status == code
+
+
+async def test_headers_are_remembered_by_their_digest_and_not_without_bound() -> None:
+    known, client = KnownCredentials(max_entries=3), confidential("billing")
+    clients = {"billing": client}
+    for number in range(10):
+        known.remember(b"Basic %d" % number, client, math.inf)
+        assert known.client(b"Basic %d" % number, clients.get, NOW) is client
+    assert known.client(b"Basic 0", clients.get, NOW) is None
+    assert "Basic" not in repr(vars(known))
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """What a request presents as its client authentication: exactly one method, read by the letter."""
 
 import base64
+import math
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -14,7 +15,7 @@ from app.protocol.client_auth import (
     Credentials,
     PublicCredentials,
     SecretCredentials,
-    matches_generated_secret,
+    generated_secret_ends,
     read_basic,
     read_credentials,
     sha256_secret,
@@ -209,12 +210,14 @@ def test_none_several_and_contradicting_methods_are_refused(
 )
 def test_generated_secrets_match_by_digest(presented: str, kept: list[str], matches: bool) -> None:
     secrets = [ClientSecret(sha256=sha256_secret(secret)) for secret in kept]
-    assert matches_generated_secret(presented, secrets) is matches
+    assert (generated_secret_ends(presented, secrets) is not None) is matches
 
 
 def test_a_chosen_secret_is_not_matched_by_digest() -> None:
-    assert matches_generated_secret("x", [ClientSecret(argon2id="$argon2id$v=19$x")]) is False
-    assert matches_generated_secret("x", [ClientSecret(argon2id="$x"), ClientSecret(sha256=sha256_secret("x"))]) is True
+    assert generated_secret_ends("x", [ClientSecret(argon2id="$argon2id$v=19$x")]) is None
+    assert (
+        generated_secret_ends("x", [ClientSecret(argon2id="$x"), ClientSecret(sha256=sha256_secret("x"))]) == math.inf
+    )
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,61 @@ async def test_what_follows_the_last_request_is_not_looked_at(client: Client, fi
     assert (client.saw, client.transport.closed.is_set()) == (["a"], True)
 
 
+async def test_the_same_head_again_and_again_is_the_same_request_with_another_body(client: Client) -> None:
+    gate = client.hold("w")
+    for body in "abcwdef":
+        client.send(post(body))
+    gate.set()
+    answers = await client.received(7)
+    assert bodies(answers) == [f"hot {body}" for body in "abcwdef"]
+    assert len({answer.headers["x-request-id"] for answer in answers}) == 7
+
+
+@pytest.mark.parametrize(("given", "ids"), [("mine", {"mine"}), ("not sane!", None)])
+async def test_the_same_head_has_the_same_request_id_only_if_it_was_given_one(
+    client: Client, given: str, ids: set[str] | None
+) -> None:
+    for _ in range(3):
+        client.send(post("a", f"x-request-id: {given}"))
+    found = {answer.headers["x-request-id"] for answer in await client.received(3)}
+    assert found == ids if ids else len(found) == 3
+
+
+async def test_what_begins_like_the_head_before_may_be_another_request(client: Client) -> None:
+    head, body = post("abc")[:-3], b"abc"
+    client.send(head + body, head, body, head + body)  # known by now, also after one that came in pieces
+    client.send(head[:-4] + b"\r\nx-y: 1\r\n\r\n" + body)  # longer
+    client.send(head + b"ab", b"c" + head + body)  # a body and the next request overlap
+    client.send(b"\r\n" + head + body)  # RFC 9112 section 2.2: an empty line before a request is ignored
+    client.send(chunked("abc"), head + body, post("xyz", target="/cold"), head + body)
+    assert bodies(await client.received(11)) == ["hot abc"] * 9 + ["cold", "hot abc"]
+
+
+async def test_a_head_is_not_known_inside_a_body(client: Client) -> None:
+    request = post("abc")
+    client.send(request, request)
+    outer = post(request.decode() * 3)
+    split = len(outer) - 3 * len(request)
+    client.send(outer[:split], *[request] * 3, request)
+    assert [answer.body[:8] for answer in await client.received(4)] == ["hot abc", "hot abc", "hot POST", "hot abc"]
+    assert len(client.saw) == 4
+
+
+async def test_a_known_head_waits_for_its_turn_and_for_its_reader(client: Client) -> None:
+    client.send(post("a"), post("b"))
+    await client.received(2)
+    client.connection.pause_writing()
+    for _ in range(5):
+        client.send(post("c"))
+    await client.rest()
+    assert client.transport.written.count(b"HTTP/1.1 ") == 2
+    client.connection.resume_writing()
+    assert bodies(await client.received(7)) == ["hot a", "hot b", *["hot c"] * 5]
+    client.connection.shutdown()
+    client.send(post("d"))
+    await client.received(7)
+
+
 async def test_a_client_that_leaves_does_not_end_what_was_begun(client: Client) -> None:
     gate = client.hold("write")
     client.send(post("write") + post("never"))
