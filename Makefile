@@ -59,6 +59,41 @@ $(NPM_TESTS)/node_modules/.package-lock.json: $(NPM_TESTS)/package-lock.json
 	    (cd $(NPM_TESTS) && npm ci --loglevel=error --no-progress) && touch $@; \
 	else echo "npm is missing: its client libraries are not installed"; fi
 
+# The programs that check the chart, from go.sum's digests; checkov in an environment of its own, for it needs a hundred
+# packages that nothing else may depend on.
+GO_BUILD := GOFLAGS=-buildvcs=false CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o $(CURDIR)/.tools/bin/
+
+.tools/.charts: tools/go/charts/go.mod tools/go/charts/go.sum $(wildcard tools/go/charts/*/*.go)
+	@cd tools/go/charts && $(GO_BUILD) ./podsecurity ./chartrender helm.sh/helm/v3/cmd/helm \
+	    github.com/helm-unittest/helm-unittest/cmd/helm-unittest
+	@touch $@
+
+.tools/.checkov: tools/checkov.lock
+	@python=$$(tools/python) && "$$python" -m venv .tools/checkov
+	@.tools/checkov/bin/python -m pip --quiet --disable-pip-version-check --no-input install --require-hashes -r tools/checkov.lock
+	@touch $@
+
+.PHONY: chart-tools
+chart-tools: ## the programs that check the chart (helm, kube-score, checkov, ...), into .tools
+	@mkdir -p .tools/bin
+	@if command -v go >/dev/null; then $(MAKE) -s .tools/.charts && tools/go-tool kube-score; \
+	else echo "go is missing: the programs that check the chart are not built"; fi
+	@$(MAKE) -s .tools/.checkov
+
+.PHONY: chart-docs
+chart-docs: $(RUNTIME) ## write chart/values.schema.json and chart/README.md from the comments in chart/values.yaml
+	@$(BIN)/python tools/chart_values.py
+
+.PHONY: k8s
+k8s: chart-tools $(RUNTIME) ## write the plain manifests of k8s/ from the chart
+	@$(BIN)/python tools/plain_manifests.py
+
+.PHONY: chart-package
+chart-package: chart-tools ## dist/auth-service-VERSION.tgz, and with REGISTRY=oci://... push it
+	@mkdir -p dist
+	@.tools/bin/helm package chart --destination dist --version $(VERSION) --app-version $(VERSION) 2>/dev/null
+	@test -z "$(REGISTRY)" || .tools/bin/helm push dist/auth-service-$(VERSION).tgz $(REGISTRY)
+
 .PHONY: client-libraries
 client-libraries: $(NPM_TESTS)/node_modules/.package-lock.json
 
@@ -67,6 +102,7 @@ test: ## all tests; brings the programs that they need (redis-server, node) wher
 	@$(TIMED) "install" $(MAKE) -s $(DEVELOPMENT)
 	@$(TIMED) "programs" $(MAKE) -s programs
 	@$(TIMED) "client libraries" $(MAKE) -s client-libraries
+	@$(TIMED) "chart tools" $(MAKE) -s -j2 chart-tools
 	@$(TIMED) "tests" $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: k6
