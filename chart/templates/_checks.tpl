@@ -41,6 +41,7 @@
 {{- if and (not $v.serviceAccount.create) (not $v.serviceAccount.name) }}{{ fail "serviceAccount.name: with serviceAccount.create: false there must be a name, or all pods get the namespace's default account" }}{{ end -}}
 {{- if and $v.service.nodePort (eq $v.service.type "ClusterIP") }}{{ fail "service.nodePort: a Service of type ClusterIP has none" }}{{ end -}}
 {{- if and $v.podDisruptionBudget.enabled (eq (toString $v.podDisruptionBudget.maxUnavailable) "0") }}{{ fail "podDisruptionBudget.maxUnavailable: 0 blocks every drain of a node" }}{{ end -}}
+{{- if and (eq (toString $v.rateLimit.backend) "redis") (ne $v.store.type "redis") }}{{ fail "rateLimit.backend: redis needs store.type: redis" }}{{ end -}}
 {{- $own := list -}}
 {{- range (include "auth-service.serviceEnv" . | fromYamlArray) }}{{ $own = append $own .name }}{{ end -}}
 {{- range $v.extraEnv -}}

@@ -49,7 +49,7 @@ redis://{{ include "auth-service.object" (list . "redis") }}.{{ .Release.Namespa
 {{- with $v.algorithms }}
 - {name: KEYS_ALGORITHMS, value: {{ join "," . | quote }}}
 {{- end }}
-{{- include "auth-service.optional" (dict "JWKS_ROTATION_SECONDS" $v.rotationSeconds "JWKS_RETAIN_SECONDS" $v.retainSeconds
+{{- include "auth-service.optional" (dict "KEYS_RSA_BITS" $v.rsaBits "JWKS_ROTATION_SECONDS" $v.rotationSeconds "JWKS_RETAIN_SECONDS" $v.retainSeconds
       "JWKS_MAX_AGE_SECONDS" $v.maxAgeSeconds "KEYS_PROPAGATION_SECONDS" $v.propagationSeconds
       "KEY_CLOCK_SKEW_SECONDS" $v.clockSkewSeconds
       "TOKEN_EXPIRY_SECONDS" .Values.tokens.expirySeconds) }}
@@ -109,7 +109,12 @@ redis://{{ include "auth-service.object" (list . "redis") }}.{{ .Release.Namespa
       "REFRESH_TOKEN_EXPIRY_SECONDS" $v.tokens.refreshExpirySeconds
       "REFRESH_FAMILY_MAX_SECONDS" $v.tokens.refreshFamilyMaxSeconds
       "REFRESH_REUSE_GRACE_SECONDS" $v.tokens.refreshReuseGraceSeconds
-      "RATE_LIMIT_REQUESTS_PER_MINUTE" $v.rateLimit.requestsPerMinute) }}
+      "RATE_LIMIT_REQUESTS_PER_MINUTE" $v.rateLimit.requestsPerMinute
+      "RATE_LIMIT_INTROSPECTIONS_PER_MINUTE" $v.rateLimit.introspectionsPerMinute
+      "RATE_LIMIT_FAILURES_PER_MINUTE" $v.rateLimit.failuresPerMinute) }}
+{{- with $v.rateLimit.backend }}
+- {name: RATE_LIMIT_BACKEND, value: {{ . }}}
+{{- end }}
 {{- with $v.tracing.endpoint }}
 - {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }}}
 {{- end }}

@@ -17,7 +17,7 @@ from tools.chart_values import read_values
 Rendered = dict[tuple[str, str], Render]
 VALUES = read_values((CHART / "values.yaml").read_text())
 LEAVES = {value.path: value for value in VALUES if not value.is_group}
-PURPOSELESS = {("global",)}
+PURPOSELESS: set[tuple[str, ...]] = {("global",)}
 """There for a parent chart's sake: Helm adds it to the values of every chart."""
 if not list((ROOT / "dashboards").glob("*.json")):
     PURPOSELESS |= {path for path in LEAVES if path[:2] == ("metrics", "dashboards")}
