@@ -44,7 +44,7 @@ class FallbackStore:
 
         ``longest_token_seconds`` is how long the revocation of an unknown access token is kept, and
         ``longest_once_seconds`` how long before its end a one-time value can be used at the earliest;
-        ``return_seconds`` bounds how long :meth:`close` waits for a return.
+        ``return_seconds`` is how long :meth:`close` waits for a return that gets on no more.
         """
         self._shared = shared
         self._max_tokens = max_tokens
@@ -94,9 +94,7 @@ class FallbackStore:
     async def close(self) -> None:
         """Finish a return that can be finished, then close both."""
         if self._returning is not None:
-            if self._shared.is_connected:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(asyncio.shield(self._returning), self._return_seconds)
+            await self._finish_return(self._returning)
             self._returning.cancel()
             with suppress(asyncio.CancelledError):
                 await self._returning
@@ -104,6 +102,16 @@ class FallbackStore:
         if self._memory is not None:
             await self._memory.close()
         await self._shared.close()
+
+    async def _finish_return(self, returning: asyncio.Task[None]) -> None:
+        """Wait for the return while Redis is there and memory gets emptier."""
+        memory, left = self._memory, None
+        while self._shared.is_connected and memory is not None:
+            await asyncio.wait([returning], timeout=self._return_seconds)
+            held = sum(memory.memory.held().values())
+            if returning.done() or (left is not None and held >= left):
+                return
+            left = held
 
     async def _return(self, memory: DegradedMemory) -> None:
         """Wait for Redis, move everything, switch."""

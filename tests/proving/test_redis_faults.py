@@ -69,15 +69,15 @@ async def test_killed_and_back_empty(proof: Proof, redis_process: StartRedis, st
         for _ in range(3):
             await traffic.until_well()
             await asyncio.sleep(2)
+            killed = time.monotonic()
             server.kill()
             await asyncio.sleep(1.2)  # JWTs carry whole seconds: those of before are older than the new birth
             await stays_ready(traffic)
-            restarted = time.monotonic()
             await asyncio.to_thread(server.restart)
             recoveries.append(await traffic.until_well())
             await asyncio.sleep(2)
             # From here on nothing of before may be taken for alive, JWTs included: their revocations are lost.
-            model.gone = lambda token, before=restarted: token.issued < before  # type: ignore[misc]
+            model.gone = lambda token, before=killed: token.issued < before  # type: ignore[misc]
             await traffic.ask_all([token for token in model.tokens if model.gone(token)][-600:])
         await traffic.check()
     notes = f"every token of before is inactive, JWTs too; well again within {max(recoveries):.2f} s"

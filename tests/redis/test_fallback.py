@@ -348,6 +348,24 @@ async def test_closing_waits_for_the_return(
         assert await other.find_access_token(grant.access) is not None
 
 
+async def test_closing_waits_for_as_long_as_the_return_gets_on(
+    redis_process: StartRedis, make_store: MakeStore, open_store: OpenStore
+) -> None:
+    process, watched = await away(redis_process, make_store)
+    store, now = watched.store, time.time()
+    store._return_seconds = 0.05  # far less than all of it takes
+    grants = [new_grant(now) for _ in range(10_000)]
+    for grant in grants:
+        await store.save(grant.issuance)
+    process.restart()
+    while not store._shared.is_connected:  # noqa: ASYNC110 - the return begins soon after
+        await asyncio.sleep(0.001)
+    await store.close()
+    replica = await open_store(process.url)
+    found = await asyncio.gather(*(replica.find_access_token(grant.access) for grant in grants[::10]))
+    assert None not in found
+
+
 async def test_closing_does_not_wait_for_a_redis_that_is_away(redis_process: StartRedis, make_store: MakeStore) -> None:
     _, watched = await away(redis_process, make_store)
     await watched.store.save(new_grant(time.time()).issuance)
