@@ -155,6 +155,10 @@ docs: $(RUNTIME) ## write the pages that are generated from the code (configurat
 	@$(BIN)/python -m app config docs
 	@PYTHONPATH=. $(BIN)/python tools/metrics_page.py
 
+.PHONY: dashboards
+dashboards: $(RUNTIME) ## write dashboards/*.json from their description in tools/dashboards.py
+	@$(BIN)/python tools/dashboards.py
+
 .PHONY: bench
 bench: $(RUNTIME) ## measure the service against a bare server and print the table (minutes; BENCH_ARGS="--rounds 1")
 	@$(BIN)/python tools/programs.py install wrk
