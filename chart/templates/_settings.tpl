@@ -100,11 +100,15 @@ redis://{{ include "auth-service.object" (list . "redis") }}.{{ .Release.Namespa
 - {name: LOG_LEVEL, value: {{ $v.logging.level }}}
 - {name: LOG_FORMAT, value: {{ $v.logging.format }}}
 - {name: AUDIT_LOG, value: {{ $v.logging.audit | quote }}}
+{{- with $v.server.requestTimeoutSeconds }}
+- {name: REQUEST_TIMEOUT_SECONDS, value: {{ . | toString | quote }}}
+{{- end }}
 {{- with $v.server.fastPath }}
 - {name: FAST_PATH, value: {{ . | quote }}}
 {{- end }}
 {{- include "auth-service.optional" (dict
       "KEEP_ALIVE_SECONDS" $v.server.keepAliveSeconds
+      "MAX_CONNECTIONS" $v.server.maxConnections
       "MAX_CONNECTION_AGE_SECONDS" $v.server.maxConnectionAgeSeconds
       "REFRESH_TOKEN_EXPIRY_SECONDS" $v.tokens.refreshExpirySeconds
       "REFRESH_FAMILY_MAX_SECONDS" $v.tokens.refreshFamilyMaxSeconds
