@@ -49,6 +49,7 @@ def measure(
         arms = [_arm(rows.yardstick(bare), bare, load_cores)]
         of_trees: list[list[Arm]] = []
         wanted: tuple[Row, ...] = ()
+        of_asgi: tuple[Row, ...] = ()
         for tree in trees:
             server = running.enter_context(
                 service(server_cores, rows.settings(folder), tree=tree.path, python=tree.python, name=tree.name)
@@ -59,12 +60,18 @@ def measure(
             wanted = tuple(row for row in rows.rows(server, tokens) if _is_wanted(row, only))
             prefix = f"{tree.name}: " if len(trees) > 1 else ""
             of_trees.append([_arm(row, server, load_cores, prefix) for row in wanted])
+        if len(trees) == 1:
+            asgi = running.enter_context(
+                service(server_cores, rows.settings(folder, "asgi"), tree=trees[0].path, name="FAST_PATH=asgi")
+            )
+            of_asgi = tuple(row for row in rows.asgi_rows(asgi) if _is_wanted(row, only))
+            arms += [_arm(row, asgi, load_cores) for row in of_asgi]
         # The same row of all trees one after the other: what is compared lies closest together.
         arms += [arm for same_row in zip(*of_trees, strict=True) for arm in same_row]
         loads = interleave(
             arms, rounds=schedule.rounds, seconds=schedule.seconds, warm_up_seconds=schedule.warm_up_seconds
         )
-    return loads, wanted
+    return loads, (*wanted, *of_asgi)
 
 
 def _arm(row: Row, server: Server, cores: list[int], prefix: str = "") -> Arm:

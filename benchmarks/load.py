@@ -60,6 +60,11 @@ class Script(msgspec.Struct, frozen=True):
         return cls("same.lua", (method, authorization, body))
 
     @classmethod
+    def distinct(cls, authorization: str, body: str) -> "Script":
+        """A form over and over, each time with another request id: no two heads are alike."""
+        return cls("distinct.lua", (authorization, body))
+
+    @classmethod
     def uniform(cls, authorization: str, tokens: Path) -> "Script":
         """Introspection of a file's tokens, one a line, each as likely as any other."""
         return cls("uniform.lua", (authorization, str(tokens.absolute())))
