@@ -1,6 +1,7 @@
-"""The links between the pages: every relative one leads to a file that is there, and to a heading of it."""
+"""The pages lead where they say: relative links to files and headings, indexes to all that they are to list."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,3 +67,21 @@ def test_a_link_that_leads_nowhere_is_found(text: str, expected: list[str], tmp_
     (tmp_path / "there.md").write_text("# A heading, with `code`\n")
     (page := tmp_path / "page.md").write_text(text)
     assert broken(page, tmp_path) == expected
+
+
+def test_the_index_of_decisions_lists_all_of_them() -> None:
+    records = {page.name for page in (ROOT / "docs/adr").glob("0*.md")}
+    assert records == set(re.findall(r"\]\((0[^)]+\.md)\)", (ROOT / "docs/adr/README.md").read_text()))
+
+
+def test_the_architecture_page_has_a_line_for_each_package_and_folder() -> None:
+    command = ["git", "-c", f"safe.directory={ROOT}", "ls-files"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    files = [Path(name).parts for name in listed.stdout.splitlines()]
+    folders = {parts[0] for parts in files if len(parts) > 1}
+    folders |= {f"{parts[0]}/{parts[1]}" for parts in files if len(parts) > 2 and parts[0] in ("app", "tests")}
+    page = (ROOT / "docs/architecture.md").read_text()
+    assert "app/storage" in folders
+    assert {
+        folder for folder in folders - {"app", "tests"} if not re.search(rf"`{re.escape(folder)}/?`", page)
+    } == set()
