@@ -25,7 +25,7 @@ def test_the_default_policy_is_possible() -> None:
         ({"max_age_seconds": -1}, 1, ["JWKS_MAX_AGE_SECONDS"]),
         ({"propagation_seconds": -1}, 1, ["KEYS_PROPAGATION_SECONDS"]),
         ({"skew_seconds": -1}, 1, ["KEY_CLOCK_SKEW_SECONDS"]),
-        ({"rsa_bits": 1024}, 1, ["1024 bits"]),
+        ({"rsa_bits": 1024}, 1, ["KEYS_RSA_BITS is 1024"]),
     ],
 )
 def test_an_impossible_policy_is_refused_with_the_reason(
