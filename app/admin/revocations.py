@@ -192,6 +192,6 @@ class BulkRevocation:
 def _instant(given: _Time) -> int:
     """Raises Refused."""
     try:
-        return parse_instant(given if isinstance(given, str) else f"{given:.9f}".rstrip("0").rstrip("."))
+        return parse_instant(f"{given:.9f}".rstrip("0").rstrip(".") if isinstance(given, float) else str(given))
     except ValueError as error:
         raise Refused(f"before {error}") from None

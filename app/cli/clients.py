@@ -117,6 +117,11 @@ def _write_into(uri: str, name: str, secret: str, entry_for: Callable[[str], str
 
     def change(held: Mapping[str, str]) -> Mapping[str, str]:
         kept = held.get("client-secret") or secret
+        if not looks_generated(kept):
+            raise click.ClickException(
+                f"{uri}: the entry client-secret is not one that this command made, so a fast hash of it could be "
+                "guessed: remove the entry, or register the client with `clients hash --argon2id`"
+            )
         return {"client-id": name, "client-secret": kept, "clients.yaml": f"version: 1\nclients:\n{entry_for(kept)}"}
 
     try:

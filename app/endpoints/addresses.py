@@ -21,6 +21,8 @@ from app.protocol.forwarded import (
 Network = IPv4Network | IPv6Network
 
 _REMEMBERED = 4096
+_REMEMBERED_BYTES = 256
+"""Longer headers are read each time: all but the end is whatever the client sent, and would fill the memory."""
 _MAX_HOPS = 32
 """Trusted proxies in a row: no chain is longer, and a client may make up as many as a head holds."""
 
@@ -41,6 +43,8 @@ class ClientAddresses:
         found = self._found.get(asked)
         if found is None:
             found = self._find(*asked)
+            if len(asked[1] or b"") + len(asked[2] or b"") > _REMEMBERED_BYTES:
+                return found
             if len(self._found) >= _REMEMBERED:
                 self._found.clear()
             self._found[asked] = found

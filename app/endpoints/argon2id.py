@@ -5,6 +5,7 @@ so few run at once and few may wait: a flood of wrong secrets is refused at the 
 
 Rules:
 - Addresses take turns: however many attempts one has waiting, another's first attempt is behind at most one of each.
+- An IPv6 address counts by its /64, as for failures: else one subscriber would be as many as there are turns.
 - What one address, and what all attempts on one stored hash, may have waiting is bounded; so is the whole.
 """
 
@@ -18,6 +19,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error
 
 from app.protocol.errors import ErrorCode, ProtocolError
+from app.ratelimit.failures import network_of
 
 MAX_WAITING = 64
 MAX_WAITING_FOR_ONE = 4
@@ -60,6 +62,8 @@ class Argon2idVerifier:
 
     async def verify(self, phc: str, secret: str, address: str | None = None) -> bool:
         """Whether ``secret`` is the one of ``phc``. Raises ProtocolError (429) if too many are waiting already."""
+        if address is not None and ":" in address:
+            address = network_of(address)
         one = (address, phc)
         if (
             self._of_address.total() >= self._max_waiting

@@ -92,7 +92,7 @@ class Limits:
                 per_minute = client.rate_limit_per_minute
         key = client.id
         if client.auth_method is ClientAuthMethod.NONE and request.peer is not None:
-            key = f"{key}\n{network_of(request.peer) if ':' in request.peer else request.peer}"
+            key = f"{key}\n{_network(request.peer)}"
         wait = limiter.decide(key, per_minute, self._monotonic())
         self._metrics.rate_limit_seconds.observe(self._stopwatch() - started)
         if isinstance(wait, float):
@@ -117,7 +117,7 @@ class Limits:
         wait = self._failures.must_wait(request.peer, client.id, self._monotonic())
         if wait > 0:
             self._metrics.rate_limited(FAILURE, True)
-            raise self._refusal(request, FAILURE, f"{request.peer}\n{client.id}", wait, None)
+            raise self._refusal(request, FAILURE, f"{_network(request.peer)}\n{client.id}", wait, None)
 
     def failed(self, request: Request, refusal: ProtocolError) -> ProtocolError:
         """Count a failed authentication; what to answer: the refusal, or 429 from those who fail too often."""
@@ -125,7 +125,7 @@ class Limits:
         self._metrics.rate_limited(FAILURE, wait > 0)
         if wait <= 0:
             return refusal
-        return self._refusal(request, FAILURE, f"{request.peer}\n{request.client_id}", wait, None)
+        return self._refusal(request, FAILURE, f"{_network(request.peer)}\n{request.client_id}", wait, None)
 
     def succeeded(self, request: Request, client: Client) -> None:
         """A secret was checked at great cost, and is right."""
@@ -164,3 +164,7 @@ class Limits:
         self._told[limit, key] = [now + _TELL_AGAIN_SECONDS, 0]
         if len(self._told) > _MAX_TOLD:
             del self._told[next(iter(self._told))]
+
+
+def _network(address: str | None) -> str | None:
+    return network_of(address) if address is not None and ":" in address else address

@@ -83,3 +83,15 @@ def test_what_the_api_server_refuses_is_told_from_what_may_be_tried_again(
 @pytest.mark.parametrize("uri", ["auth/demo", "secret://auth", "secret:///demo", "secret://a/b/c"])
 def test_a_place_that_is_none_is_refused(run: Run, uri: str) -> None:
     assert run("--into", uri).exit_code == 2
+
+
+def test_a_secret_that_somebody_chose_gets_no_fast_hash(
+    run: Run, secret: Callable[[], dict[str, str]], api_server: ApiServer
+) -> None:
+    entries = {"client-secret": base64.b64encode(b"hunter2").decode()}
+    api_server._store("auth", "demo", {"metadata": {"name": "demo"}, "data": entries})
+    done = run(*INTO)
+    assert done.exit_code == 1
+    assert "client-secret is not one that this command made" in done.output
+    assert "hunter2" not in done.output
+    assert secret() == {"client-secret": "hunter2"}

@@ -97,3 +97,17 @@ async def test_a_flood_of_guesses_at_one_client_takes_no_place_of_the_others(exe
     assert await other is True
     assert await asyncio.gather(*guesses) == [False, False]
     assert await verifier.verify(PHC, "hunter2") is True  # the places are free again
+
+
+async def test_one_ipv6_network_is_one_address(executor: ThreadPoolExecutor) -> None:
+    """A subscriber has a /64: with an address of it for each attempt the queue would be full of one attacker's."""
+    verifier = Argon2idVerifier(executor, max_waiting_for_one=1, max_waiting_of_address=2)
+    gate = threading.Event()
+    executor.submit(gate.wait, 30)
+    waiting = [asyncio.ensure_future(verifier.verify(PHC, "hunter2", "2001:db8::1"))]
+    await asyncio.sleep(0)
+    with pytest.raises(ProtocolError):
+        await verifier.verify(PHC, "hunter2", "2001:db8::2")
+    waiting.append(asyncio.ensure_future(verifier.verify(PHC, "hunter2", "2001:db8:0:1::1")))
+    gate.set()
+    assert await asyncio.gather(*waiting) == [True] * 2

@@ -126,3 +126,11 @@ def test_a_row_of_refusals_is_one_event_a_minute_with_the_number_untold() -> Non
     limits.admit(asked(), Client("billing"))
     admitted(limits, Client("billing"), asked(), 1)
     assert told.limits == [("client", 0), ("client", 9)]
+
+
+def test_one_ipv6_network_is_told_of_once() -> None:
+    told = Told()
+    limits = make(audit=told, failures=1)
+    for host in range(1, 20):
+        limits.failed(asked(peer=f"2001:db8::{host:x}"), invalid_client("unknown_client"))
+    assert told.limits == [("failure", 0)]
