@@ -28,6 +28,8 @@ logger = logging.getLogger("app.service")
 
 _OTHER_FILES = 256
 """Descriptors kept for everything but the public listener's connections."""
+_MANY = 4096
+"""As many connections are enough for a usual installation: allowing no more is no reason for a warning at each start."""
 
 
 class CannotStart(Exception):
@@ -158,7 +160,8 @@ def open_files_for(connections: int) -> int:
         most = max(most, soft) if soft != resource.RLIM_INFINITY else wanted
     allowed = max(1, min(connections, most - _OTHER_FILES))
     if allowed < connections:
-        logger.warning("the limit on open files allows %d connections, not %d", allowed, connections)
+        level = logging.INFO if allowed >= _MANY else logging.WARNING
+        logger.log(level, "the limit on open files allows %d connections, not %d", allowed, connections)
     return allowed
 
 
