@@ -29,7 +29,7 @@ logger = logging.getLogger("app.service")
 _OTHER_FILES = 256
 """Descriptors kept for everything but the public listener's connections."""
 _MANY = 4096
-"""As many connections are enough for a usual installation: allowing no more is no reason for a warning at each start."""
+"""As many connections are enough for a usual installation: no more is no reason for a warning at each start."""
 
 
 class CannotStart(Exception):
