@@ -20,7 +20,7 @@ from app.config.fields import SettingField, all_fields, secret_file_names
 from app.config.near_misses import unknown_names
 from app.config.problems import ConfigurationError, Problem
 from app.config.secret_files import read_secret_file
-from app.config.settings import ANNOUNCED_AND_NEEDED, Settings
+from app.config.settings import REFUSED, Settings
 from app.config.values import Address
 from app.model.secret_text import SecretText
 
@@ -53,7 +53,7 @@ def load_settings(environ: Mapping[str, str]) -> Loaded:
     problems += _read_secret_files(given, values)
     problems += [
         Problem(name, "TLS is not available in this version: end it in a proxy in front of the service")
-        for name in ANNOUNCED_AND_NEEDED
+        for name in REFUSED
         if name in given
     ]
     _derive(values)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from app.config.fields import all_fields
-from app.config.settings import ANNOUNCED, ANNOUNCED_AND_NEEDED
+from app.config.settings import REFUSED
 
 _SLIPS: Final = 2
 """Insertions, deletions, replacements and swaps of neighbours that a misspelling may be away."""
@@ -21,13 +21,10 @@ _OF_OTHERS: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSL_KEY_FILE")
 def unknown_names(names: Iterable[str]) -> list[str]:
     """A warning for each name that is nearly, but not quite, the name of a setting."""
     ours = {field.name for field in all_fields()}
-    known = sorted(ours.union(ANNOUNCED, ANNOUNCED_AND_NEEDED))
+    known = sorted(ours.union(REFUSED))
     warnings = []
     for name in sorted(names):
-        if name in ours or name in ANNOUNCED_AND_NEEDED or name in _OF_OTHERS:
-            continue
-        if name in ANNOUNCED:
-            warnings.append(f"{name} is not available in this version and has no effect")
+        if name in ours or name in REFUSED or name in _OF_OTHERS:
             continue
         shape = name.upper().replace("-", "_").replace(".", "_")
         if len(shape) < _SHORTEST:

@@ -30,8 +30,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitSettings = LimitSettings()
 
 
-ANNOUNCED: tuple[str, ...] = ()
-"""Settings that a later version will have: set today they are warned about, not taken for misspellings."""
-
-ANNOUNCED_AND_NEEDED = ("TLS_CERT_FILE", "TLS_KEY_FILE")
-"""The same, but ignoring them would be unsafe: set today they stop the start."""
+REFUSED = ("TLS_CERT_FILE", "TLS_KEY_FILE")
+"""No settings of ours, but ignoring them would be unsafe: whoever sets them expects TLS. They stop the start."""

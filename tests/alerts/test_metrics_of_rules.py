@@ -10,9 +10,8 @@ from tests.alerts.promql import Labels, parse, result_labels, uses
 from tests.alerts.rule_files import RULE_FILES, alerts, external_metrics, rules
 from tests.observability.scraped import scraped_labels, scraped_values
 
-COMING = {
+OF_OTHER_SETTINGS = {
     "rate_limit_fallback": frozenset({"job", "instance"}),
-    "synthetic_probe_runs_total": frozenset({"job", "instance", "result"}),
     "tls_certificate_expiry_timestamp_seconds": frozenset({"job", "instance", "certificate"}),
 }
 """Metrics of what a deployment has only with other settings than the exercised one's."""
@@ -21,7 +20,7 @@ COMING = {
 @pytest.fixture(scope="session")
 def known(scrape: Mapping[str, Metric]) -> dict[str, Labels]:
     """The labels of every metric that rules may use, recorded ones included."""
-    metrics = {**external_metrics(), **COMING, **scraped_labels(scrape)}
+    metrics = {**external_metrics(), **OF_OTHER_SETTINGS, **scraped_labels(scrape)}
     for path in RULE_FILES:
         for rule in rules(path):
             if "record" in rule:

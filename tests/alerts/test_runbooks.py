@@ -12,7 +12,7 @@ from prometheus_client import Metric
 from app.cli import cli
 from tests.alerts.promql import Labels, parse, result_labels
 from tests.alerts.rule_files import ROOT, RULE_FILES, alerts, external_metrics, rules
-from tests.alerts.test_metrics_of_rules import COMING
+from tests.alerts.test_metrics_of_rules import OF_OTHER_SETTINGS
 from tests.observability.scraped import scraped_labels
 
 RUNBOOKS = ROOT / "docs/runbooks"
@@ -76,7 +76,7 @@ def check_own_command(words: list[str]) -> None:
 
 @by_name
 def test_the_queries_of_a_runbook_use_what_exists(page: Path, scrape: Mapping[str, Metric]) -> None:
-    known: dict[str, Labels] = {**external_metrics(), **COMING, **scraped_labels(scrape)}
+    known: dict[str, Labels] = {**external_metrics(), **OF_OTHER_SETTINGS, **scraped_labels(scrape)}
     for path in RULE_FILES:
         for rule in rules(path):
             if "record" in rule:

@@ -11,7 +11,7 @@ from prometheus_client import Metric
 
 from tests.alerts.promql import Labels, parse, result_labels
 from tests.alerts.rule_files import RULE_FILES, alerts, external_metrics, rules
-from tests.alerts.test_metrics_of_rules import COMING
+from tests.alerts.test_metrics_of_rules import OF_OTHER_SETTINGS
 from tests.observability.scraped import scraped_labels
 from tools.dashboards import DASHBOARDS, FOLDER, files, threshold
 
@@ -105,7 +105,7 @@ def test_counters_are_not_shown_raw_and_only_counters_have_rates(path: Path, scr
 
 @each
 def test_queries_and_legends_use_what_exists(path: Path, scrape: Mapping[str, Metric]) -> None:
-    known: dict[str, Labels] = {**external_metrics(), **COMING, **scraped_labels(scrape)}
+    known: dict[str, Labels] = {**external_metrics(), **OF_OTHER_SETTINGS, **scraped_labels(scrape)}
     for rule_file in RULE_FILES:
         for rule in rules(rule_file):
             if "record" in rule:
