@@ -5,6 +5,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+_ENDED = (OSError, RuntimeError)
+"""What writing to a connection raises that has ended: uvloop has a RuntimeError for it."""
 _PIECE = 65_536
 
 
@@ -87,7 +89,7 @@ class Cable:
         subscribed: asyncio.Event,
         deaf: asyncio.Event,
     ) -> None:
-        with suppress(OSError):
+        with suppress(*_ENDED):
             while data := await reader.read(_PIECE):
                 if b"SUBSCRIBE" in data:
                     subscribed.set()
@@ -110,7 +112,7 @@ class Cable:
         deaf: asyncio.Event,
     ) -> None:
         passed = 0
-        with suppress(OSError):
+        with suppress(*_ENDED):
             while data := await reader.read(_PIECE):
                 if deaf.is_set():
                     self.unplugged = True
