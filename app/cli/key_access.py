@@ -27,6 +27,9 @@ from app.keys.sources.uri import source_from_uri
 from app.keys.writer import RingWriter
 from app.observability.audit import Audit
 
+TAKES_A_KID = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
+"""Settings of commands with a KID: one thumbprint (base64url, RFC 7638) in 64 begins with a hyphen."""
+
 FAILED, CONFIGURATION, UNREACHABLE = 1, 2, 3
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import click
 
 from app import clock
-from app.cli.key_access import CONFIGURATION, UNREACHABLE, Access, Stopped, exit_code_of, with_ring
+from app.cli.key_access import CONFIGURATION, TAKES_A_KID, UNREACHABLE, Access, Stopped, exit_code_of, with_ring
 from app.cli.key_replicas import Replica, resolve, wait_until_dropped
 from app.cli.key_results import ACTOR, tell
 from app.cli.key_table import duration
@@ -17,7 +17,7 @@ from app.keys.leak import revoke as revoke_keys
 from app.storage.epochs import end_of_key
 
 
-@click.command(short_help="Purge a leaked key at once.")
+@click.command(short_help="Purge a leaked key at once.", context_settings=TAKES_A_KID)
 @click.argument("kid", required=False)
 @click.option("--all", "everything", is_flag=True, help="All keys: the whole ring leaked.")
 @click.option("--reason", required=True, help="For the ring and the audit log.")

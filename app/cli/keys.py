@@ -11,7 +11,7 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 
 from app import clock
-from app.cli.key_access import ALGORITHM, FAILED, Access, with_ring
+from app.cli.key_access import ALGORITHM, FAILED, TAKES_A_KID, Access, with_ring
 from app.cli.key_import import import_keys
 from app.cli.key_leak import revoke
 from app.cli.key_results import ACTOR, change, read_ring, tell
@@ -105,7 +105,7 @@ async def rotate(access: Access, dry_run: bool, force: bool, prune: bool, as_jso
     tell(await change(access, decide), access, as_json=as_json)
 
 
-@keys.command(short_help="Let a published key sign.")
+@keys.command(short_help="Let a published key sign.", context_settings=TAKES_A_KID)
 @click.argument("kid")
 @click.option("--now", "at_once", is_flag=True, help="At once, instead of as soon as every verifier knows the key.")
 @with_ring

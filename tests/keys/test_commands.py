@@ -198,6 +198,12 @@ class TestRevoking:
         assert f"{replica.address} has the new ring" in done
         assert replica.asked == 2
 
+    @pytest.mark.parametrize("kid", ["-h6dTq", "-AbC", "--yQ"])
+    def test_a_kid_that_begins_with_a_hyphen_is_no_option(self, begun: Ring, kid: str) -> None:
+        for arguments in (("revoke", kid, "--reason", "x", "--yes"), ("promote", kid, "--now")):
+            done = begun.run(*arguments)
+            assert f"the ring has no key '{kid}'" in done.stderr
+
     def test_a_replica_that_keeps_the_key_is_named(self, begun: Ring, replica: "FakeReplica") -> None:
         (leaked,) = begun.kids("signing")
         replica.answers = [b'{"keys":[{"kid":"%s"}]}' % leaked.encode()]

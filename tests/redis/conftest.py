@@ -8,6 +8,7 @@ import pytest
 
 from app.clock import stopwatch, unix_now
 from app.randomness import random_bytes
+from app.storage.interface import StoreUnavailable
 from app.storage.redis.node import Limits
 from app.storage.redis.opening import redis_store
 from app.storage.redis.store import RedisStore
@@ -54,7 +55,13 @@ async def open_store(make_store: MakeStore) -> AsyncIterator[OpenStore]:
         async def open_one(url: str, **options: object) -> RedisStore:
             store = make_store(url, **options)
             stack.push_async_callback(store.close)
-            await store.open()
+            for left in range(9, -1, -1):
+                try:
+                    await store.open()
+                    break
+                except StoreUnavailable:  # just started, on a busy machine, it may not answer in time
+                    if not left:
+                        raise
             return store
 
         yield open_one
