@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.machine import REPOSITORY
 from benchmarks.plot import ratio_bars
-from benchmarks.results import Results, sizes, verdict
+from benchmarks.results import Results, RowResult, sizes, verdict
 
 PAGE = REPOSITORY / "docs" / "performance.md"
 PICTURE = REPOSITORY / "docs" / "images" / "ratios.svg"
@@ -38,6 +38,25 @@ def _block(results: Results) -> Iterator[str]:
     yield f"Commit {machine.commit}, {results.measured_at}, load average of the machine before: {machine.load_before}."
     yield f"{results.rounds} interleaved rounds of {results.seconds:g} s, after a warm-up; medians."
     yield ""
+    yield from _rates(results.rows)
+    yield ""
+    if results.redis_rows:
+        yield "With Redis, its rounds apart, Redis and the load on the other core:"
+        yield ""
+        yield from _rates(results.redis_rows)
+        yield ""
+    yield from _table(("", "measured", "target", ""), list(sizes(results)))
+    yield ""
+    yield from _table(
+        ("step, alone in one process", "µs", "least–most"),
+        [
+            (name, f"{ns.median / 1e3:.2f}", f"{ns.low / 1e3:.2f}–{ns.high / 1e3:.2f}")
+            for name, ns in results.steps_ns.items()
+        ],
+    )
+
+
+def _rates(rows: Sequence[RowResult]) -> Iterator[str]:
     yield from _table(
         ("", "requests/s", "× bare server", "least–most", "by CPU time", "least–most", "p50", "p99", "target", ""),
         [
@@ -53,17 +72,7 @@ def _block(results: Results) -> Iterator[str]:
                 "" if row.target is None else f"≥ {row.target:.2f}",
                 verdict(row.met),
             )
-            for row in results.rows
-        ],
-    )
-    yield ""
-    yield from _table(("", "measured", "target", ""), list(sizes(results)))
-    yield ""
-    yield from _table(
-        ("step, alone in one process", "µs", "least–most"),
-        [
-            (name, f"{ns.median / 1e3:.2f}", f"{ns.low / 1e3:.2f}–{ns.high / 1e3:.2f}")
-            for name, ns in results.steps_ns.items()
+            for row in rows
         ],
     )
 
