@@ -6,7 +6,7 @@
 
 import exec from 'k6/execution';
 
-import { CALIBRATION_URL, MAX_VUS, stretched } from './_settings.js';
+import { CALIBRATION_URL, MAX_VUS, WAIT_SECONDS, stretched } from './_settings.js';
 
 /** Into how many parts a run is cut for the charts over time. */
 export const PARTS = 12;
@@ -123,7 +123,7 @@ export function options({ scenarios, endpoints, overallP95, steps = [], droppedA
   return {
     scenarios: planned,
     thresholds,
-    setupTimeout: '120s',
+    setupTimeout: `${Math.ceil(120 + WAIT_SECONDS)}s`,
     discardResponseBodies: false,
     noVUConnectionReuse: false,
     summaryTrendStats: ['min', 'avg', 'med', 'p(90)', 'p(95)', 'p(99)', 'max'],

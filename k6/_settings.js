@@ -21,10 +21,17 @@ export const CLIENT_SECRET = text('CLIENT_SECRET');
 export const RUN_ID = text('RUN_ID', 'local');
 /** Where reports go; empty for none: the verdict is printed in any case. */
 export const REPORT_DIR = text('REPORT_DIR', '').replace(/\/+$/, '');
+/** Stands before the reports' names, where several runs share a folder. */
+export const REPORT_PREFIX = text('REPORT_PREFIX', '');
+/** `on`: the reports are printed as well, for a runner whose files nobody can fetch. */
+export const REPORT_IN_LOG = choice('REPORT_IN_LOG', ['off', 'on']) === 'on';
 /** A server that answers the same to everything; empty for none. Capacity runs measure k6 itself against it. */
 export const CALIBRATION_URL = text('CALIBRATION_URL', '');
 export const DURATION_FACTOR = positive('DURATION_FACTOR', 1);
 export const RATE_FACTOR = positive('RATE_FACTOR', 1);
+/** How long the run waits for the service and for its client, which a cluster takes a while to make known. */
+export const WAIT_SECONDS = Number(text('WAIT_SECONDS', '0'));
+if (!(WAIT_SECONDS >= 0)) throw new Error('WAIT_SECONDS must be a number of seconds');
 export const MAX_VUS = Math.ceil(positive('MAX_VUS', 1000));
 
 /** Seconds of the plan, as this run stretches or shortens them. */

@@ -1,7 +1,8 @@
-// What a run leaves: a readable table and the verdict as one line of JSON on standard output, reports in REPORT_DIR.
+// What a run leaves: a readable table and the verdict as one line of JSON on standard output, reports in REPORT_DIR; with
+// REPORT_IN_LOG=on the reports are a line of standard output as well, {"reports":{name: text}}.
 
 import { csv, endpoints, html, junit, markdown, parts } from './_report.js';
-import { BASE_URL, REPORT_DIR, RUN_ID } from './_settings.js';
+import { BASE_URL, REPORT_DIR, REPORT_IN_LOG, REPORT_PREFIX, RUN_ID } from './_settings.js';
 import { judge } from './_verdict.js';
 
 /** k6's `handleSummary` for a plan {scenario, seconds, peak, steps, capacity}. */
@@ -23,13 +24,17 @@ export function summary(plan) {
       test_seconds: data.state.testRunDurationMs / 1000,
     };
     const { parts: _parts, steps: _steps, ...verdict } = run;
-    const outputs = { stdout: `\n${markdown(run)}\n${JSON.stringify(verdict)}\n` };
+    const reports = {
+      'report.json': JSON.stringify(run, null, 2) + '\n',
+      'report.md': markdown(run),
+      'report.html': html(run),
+      'report.csv': csv(run),
+      'junit.xml': junit(run),
+    };
+    const printed = REPORT_IN_LOG ? `${JSON.stringify({ reports })}\n` : '';
+    const outputs = { stdout: `\n${markdown(run)}\n${printed}${JSON.stringify(verdict)}\n` };
     if (REPORT_DIR !== '') {
-      outputs[`${REPORT_DIR}/report.json`] = JSON.stringify(run, null, 2) + '\n';
-      outputs[`${REPORT_DIR}/report.md`] = markdown(run);
-      outputs[`${REPORT_DIR}/report.html`] = html(run);
-      outputs[`${REPORT_DIR}/report.csv`] = csv(run);
-      outputs[`${REPORT_DIR}/junit.xml`] = junit(run);
+      for (const [name, content] of Object.entries(reports)) outputs[`${REPORT_DIR}/${REPORT_PREFIX}${name}`] = content;
     }
     return outputs;
   };

@@ -1,14 +1,18 @@
 """A load test in a cluster: the chart's Job is started by an upgrade of the release, followed, and judged.
 
-The programs helm and kubectl do the work, against the current context. Nothing else of the release changes.
+The programs helm and kubectl do the work, against the current context; nothing else of the release changes. The Job
+goes when it has been judged, its client and scripts stay for the next run.
 """
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from benchmarks.machine import REPOSITORY
 from loadtest.generator import Outcome
@@ -17,6 +21,9 @@ from loadtest.verdict import Exit, exit_of, verdict_in
 START_SECONDS = 180.0
 """How long the Job's pod may take until k6 runs: its image may have to be fetched."""
 _LOOK_SECONDS = 1.0
+_REPORTS = '{"reports":'
+"""How the line with the reports begins, which k6/_summary.js prints in the chart's Job."""
+_REPORT_NAME = re.compile(r"[a-z]+\.[a-z]+")
 
 
 class ClusterError(Exception):
@@ -44,13 +51,19 @@ def run_in_cluster(
     chart = str(REPOSITORY / "chart")
     say(f"starting {script} as run {run_id} of release {release} in namespace {namespace}")
     chosen = [argument for value in (*values, *settings) for argument in ("--set", value)]
-    _run(["helm", "upgrade", release, chart, "--namespace", namespace, "--reuse-values", *chosen])
-    job = _job_of(namespace, run_id)
-    pod = _started_pod(namespace, job)
-    report.mkdir(parents=True, exist_ok=True)
-    output = _follow(namespace, pod, report / "output.txt")
+    upgrade = ["helm", "upgrade", release, chart, "--namespace", namespace, "--reuse-values"]
+    _run([*upgrade, *chosen])
+    try:
+        pod = _started_pod(namespace, _job_of(namespace, run_id))
+        report.mkdir(parents=True, exist_ok=True)
+        output = _follow(namespace, pod, report / "output.txt")
+        code = _exit_code(namespace, pod)
+    finally:
+        # A Job that stays in the release's values would be started again by an upgrade after its end.
+        _run([*upgrade, "--set", "loadTest.runId="])
     verdict = verdict_in(output)
-    outcome = Outcome(exit_of(_exit_code(namespace, pod), verdict), verdict, report)
+    write_reports(output, report)
+    outcome = Outcome(exit_of(code, verdict), verdict, report)
     if verdict is not None:
         line = next(line for line in reversed(output.splitlines()) if line.startswith('{"scenario":'))
         (report / "verdict.json").write_text(line + "\n")
@@ -89,9 +102,31 @@ def _follow(namespace: str, pod: str, copy: Path) -> str:
         assert process.stdout is not None  # noqa: S101 - narrows the type
         for line in process.stdout:
             lines.append(line)
+            if line.startswith(_REPORTS):
+                continue
             file.write(line)
             print(line, end="", flush=True)
     return "".join(lines)
+
+
+def write_reports(output: str, folder: Path) -> tuple[str, ...]:
+    """Write the reports that k6 printed into ``folder``; returns their names.
+
+    What a pod prints is not trusted with paths: a name is one file of the folder, or it is left out.
+    """
+    written = []
+    for line in output.splitlines():
+        if not line.startswith(_REPORTS):
+            continue
+        try:
+            reports = msgspec.json.decode(line, type=dict[str, dict[str, str]])["reports"]
+        except msgspec.DecodeError:
+            continue
+        for name, content in reports.items():
+            if _REPORT_NAME.fullmatch(name):
+                (folder / name).write_text(content)
+                written.append(name)
+    return tuple(written)
 
 
 def _exit_code(namespace: str, pod: str) -> int:

@@ -7,6 +7,7 @@ through stdin. It is shown once, by the command that makes it.
 import os
 import sys
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -53,12 +54,18 @@ def clients() -> None:
 @click.option(
     "--rate-limit-per-minute", "rate_limit", metavar="N|unlimited", help="[default: RATE_LIMIT_REQUESTS_PER_MINUTE]"
 )
+@click.option(
+    "--expires-in",
+    metavar="SECONDS",
+    type=click.IntRange(60, 31_622_400),
+    help="From then on the secret authenticates nobody. [default: never]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--into",
     metavar="secret://NAMESPACE/NAME",
     help="Print nothing; write the entries client-id, client-secret and clients.yaml of this Kubernetes Secret, which "
-    "must exist. A secret that is there is kept.",
+    "must exist. A secret that is there is kept; with --expires-in its time begins anew.",
 )
 def new(
     *,
@@ -67,6 +74,7 @@ def new(
     scopes: tuple[str, ...],
     access_token_format: str | None,
     rate_limit: str | None,
+    expires_in: int | None,
     as_json: bool,
     into: str | None,
 ) -> None:
@@ -77,6 +85,7 @@ def new(
     if into is not None and as_json:
         raise click.UsageError("--into prints nothing: leave --json out")
     name = client_id if client_id is not None else new_client_id(random_bytes)
+    until = "" if expires_in is None else f", not_after: {_rfc3339(clock.unix_now() + expires_in)}"
 
     def entry_for(secret: str) -> str:
         # JSON strings are YAML strings, whatever the id and the scopes contain.
@@ -88,7 +97,7 @@ def new(
         return (
             f"  - id: {quoted[0]}\n"
             f"    auth_method: {auth_method}\n"
-            f'    secrets: [{{hash: "{sha256_entry(secret)}"}}]\n'
+            f'    secrets: [{{hash: "{sha256_entry(secret)}"{until}}}]\n'
             f"    grants: [client_credentials]\n"
             f"    scopes: [{', '.join(quoted[1:])}]\n{more}"
         )
@@ -106,6 +115,10 @@ def new(
     click.echo(f"client secret: {secret}")
     click.echo("The secret is shown only now. The entry for the clients file, below `clients:`:\n", err=True)
     click.echo(f"\n{entry}", nl=False)
+
+
+def _rfc3339(instant: float) -> str:
+    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _write_into(uri: str, name: str, secret: str, entry_for: Callable[[str], str]) -> None:

@@ -36,7 +36,7 @@
 - {id: {{ printf "%s-test" (include "auth-service.fullname" .) }}, suffix: test-client, file: made-test.yaml, scopes: [auth-service:test], arguments: []}
 {{- end }}
 {{- if and .Values.loadTest.enabled (not .Values.loadTest.existingSecret) }}
-- {id: {{ printf "%s-load-test" (include "auth-service.fullname" .) }}, suffix: load-test-client, file: made-load-test.yaml, scopes: [auth-service:load-test], arguments: [--rate-limit-per-minute=unlimited]}
+- {id: {{ printf "%s-load-test" (include "auth-service.fullname" .) }}, suffix: load-test-client, file: made-load-test.yaml, scopes: [auth-service:load-test], arguments: [--rate-limit-per-minute=unlimited, --expires-in={{ .Values.loadTest.clientSeconds | int64 }}]}
 {{- end }}
 {{- if include "auth-service.demo" . }}
 - {id: demo, suffix: demo-client, file: made-demo.yaml, scopes: {{ toJson .Values.demoClient.scopes }}, arguments: [--access-token-format={{ .Values.demoClient.accessTokenFormat }}]}

@@ -100,7 +100,7 @@ def reachable(values: Manifest) -> set[tuple[str, str, int]]:
         (source, target, port)
         for source, a in ends.items()
         for target, b in ends.items()
-        for port in (53, 443, 4318, 6379, 6443, 8080, 9464)
+        for port in (53, 443, 4318, 6379, 6443, 8080, 9001, 9090, 9464)
         if source != target
         and (source in own or target in own)
         and lets(policies, "Egress", a, b, port)
@@ -183,10 +183,19 @@ def test_pods_that_rotate_reach_the_api_server() -> None:
 
 @pytest.mark.usefixtures("chart_tool")
 def test_the_load_test_reaches_its_target_alone() -> None:
-    assert out_of("load-test", reachable(fixture_values("load-test"))) == {**NAMES, 8080: {"service"}}
+    found = out_of("load-test", reachable(fixture_values("load-test")))
+    assert (found[53], found[8080], set(found)) == ({DNS}, {"service"}, {53, 8080, 9001})
     elsewhere = out_of("load-test", reachable(fixture_values("load-test-elsewhere")))
     assert set(elsewhere) == {53, 443}
     assert INTERNET in elsewhere[443]
+
+
+@pytest.mark.usefixtures("chart_tool")
+def test_the_load_test_reaches_what_it_writes_to_and_no_responder_of_its_own_pod() -> None:
+    found = out_of("load-test", reachable(fixture_values("load-test-calibrated")))
+    assert set(found) == {53, 8080, 9090}
+    assert {PROMETHEUS, INTERNET} < found[9090]
+    assert found[8080] == {"service"}
 
 
 @pytest.mark.usefixtures("chart_tool")

@@ -159,3 +159,4 @@ def test_the_chart_has_the_version_of_the_service() -> None:
 def test_rules_dashboards_and_load_tests_are_the_repositorys_own() -> None:
     for name in ("alerts", "dashboards", "k6"):
         assert (CHART / "files" / name).resolve() == ROOT / name
+    assert (CHART / "files" / "responder.py").resolve() == ROOT / "benchmarks" / "bare_server.py"

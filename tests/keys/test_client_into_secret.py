@@ -1,6 +1,7 @@
 """``auth-service clients new --into``: a client whose secret goes to a Kubernetes Secret and nowhere else."""
 
 import base64
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,6 +68,25 @@ def test_other_options_change_the_entry_and_keep_the_secret(run: Run, secret: Ca
     assert secret()["client-secret"] == before["client-secret"]
     (client,) = yaml.safe_load(secret()["clients.yaml"])["clients"]
     assert (client["scopes"], client["rate_limit_per_minute"]) == (["read", "write"], 100)
+
+
+def test_a_secret_that_expires_is_given_its_time_anew_and_stays_the_same(
+    run: Run, secret: Callable[[], dict[str, str]]
+) -> None:
+    def left() -> float:
+        (client,) = yaml.safe_load(secret()["clients.yaml"])["clients"]
+        return float(client["secrets"][0]["not_after"].timestamp() - time.time())
+
+    assert run(*INTO, "--expires-in", "60").exit_code == 0
+    before = secret()["client-secret"]
+    assert 55 < left() <= 60
+    assert run(*INTO, "--expires-in", "3600").exit_code == 0
+    assert 3595 < left() <= 3600
+    assert secret()["client-secret"] == before
+
+
+def test_a_life_that_is_none_is_refused(run: Run) -> None:
+    assert run("--expires-in", "0").exit_code == 2
 
 
 @pytest.mark.parametrize(("status", "exit_code"), [(403, 1), (404, 1), (500, 3)])

@@ -1,0 +1,1 @@
+../../benchmarks/bare_server.py
