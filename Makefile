@@ -64,8 +64,8 @@ $(NPM_TESTS)/node_modules/.package-lock.json: $(NPM_TESTS)/package-lock.json
 GO_BUILD := GOFLAGS=-buildvcs=false CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o $(CURDIR)/.tools/bin/
 
 .tools/.charts: tools/go/charts/go.mod tools/go/charts/go.sum $(wildcard tools/go/charts/*/*.go)
-	@cd tools/go/charts && $(GO_BUILD) ./podsecurity ./chartrender helm.sh/helm/v3/cmd/helm \
-	    github.com/helm-unittest/helm-unittest/cmd/helm-unittest
+	@cd tools/go/charts && $(GO_BUILD) ./podsecurity ./chartrender ./ociregistry helm.sh/helm/v3/cmd/helm \
+	    github.com/helm-unittest/helm-unittest/cmd/helm-unittest sigs.k8s.io/kustomize/kustomize/v5
 	@touch $@
 
 .tools/.checkov: tools/checkov.lock
@@ -88,11 +88,13 @@ chart-docs: $(RUNTIME) ## write chart/values.schema.json and chart/README.md fro
 k8s: chart-tools $(RUNTIME) ## write the plain manifests of k8s/ from the chart
 	@$(BIN)/python tools/plain_manifests.py
 
+DIST ?= dist
+
 .PHONY: chart-package
 chart-package: chart-tools ## dist/auth-service-VERSION.tgz, and with REGISTRY=oci://... push it
-	@mkdir -p dist
-	@.tools/bin/helm package chart --destination dist --version $(VERSION) --app-version $(VERSION) 2>/dev/null
-	@test -z "$(REGISTRY)" || .tools/bin/helm push dist/auth-service-$(VERSION).tgz $(REGISTRY)
+	@mkdir -p $(DIST)
+	@.tools/bin/helm package chart --destination $(DIST) --version $(VERSION) --app-version $(VERSION) 2>/dev/null
+	@test -z "$(REGISTRY)" || .tools/bin/helm push $(DIST)/auth-service-$(VERSION).tgz $(REGISTRY) $(PUSH_ARGS)
 
 .PHONY: client-libraries
 client-libraries: $(NPM_TESTS)/node_modules/.package-lock.json

@@ -1,18 +1,13 @@
 """Everything that the fixtures render is valid for Kubernetes, restricted, and the same every time."""
 
-import functools
 import json
 import os
 import subprocess
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
-import jsonschema
 import pytest
 import yaml
-from referencing import Registry, Resource
 
 from tests.programs.charts import (
     CHART,
@@ -25,42 +20,10 @@ from tests.programs.charts import (
     pod_templates,
     render_all,
 )
+from tests.programs.kubernetes_schemas import FOREIGN, problems_of, validator
 
 Rendered = dict[tuple[str, str], Render]
 NEWEST = KUBE_VERSIONS[-1]
-
-# Kinds of others, whose schemas are not Kubernetes' own: the fields that the chart may use at the top of `spec`.
-FOREIGN = {
-    "HTTPRoute": {"parentRefs", "hostnames", "rules"},
-    "ServiceMonitor": {"selector", "namespaceSelector", "endpoints"},
-    "PodMonitor": {"selector", "namespaceSelector", "podMetricsEndpoints"},
-    "PrometheusRule": {"groups"},
-    "ScaledObject": {
-        "scaleTargetRef",
-        "minReplicaCount",
-        "maxReplicaCount",
-        "pollingInterval",
-        "cooldownPeriod",
-        "triggers",
-    },
-    "ExternalSecret": {"refreshInterval", "secretStoreRef", "target", "dataFrom"},
-}
-
-
-@functools.cache
-def validator(version: str, kind: str, api_version: str) -> Any:
-    """The strict validator of a kind, from the schemas inside the wheel of kubernetes-validate."""
-    minor = ".".join(version.split(".")[:2])
-    root = resources.files("kubernetes_validate") / "kubernetes-json-schema" / f"v{minor}.0-local-strict"
-    group, _, name = api_version.rpartition("/")
-    file = f"{kind.lower()}-{group.split('.')[0] + '-' if group else ''}{name}.json"
-    schema = json.loads((root / file).read_text())
-    return jsonschema.Draft202012Validator(schema, registry=Resource.from_contents(definitions(str(root))) @ Registry())
-
-
-@functools.cache
-def definitions(root: str) -> Any:
-    return json.loads((Path(root) / "_definitions.json").read_text())
 
 
 def run(*command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -79,12 +42,7 @@ def test_every_object_of_every_fixture_is_valid(rendered: Rendered, version: str
         for made in rendered[name, version].objects:
             where = f"{name}: {made['kind']}/{made['metadata']['name']}"
             seen.add(made["kind"])
-            if made["kind"] in FOREIGN:
-                if not set(made["spec"]) <= FOREIGN[made["kind"]]:
-                    problems.append(f"{where}: {set(made['spec']) - FOREIGN[made['kind']]}")
-                continue
-            errors = validator(version, made["kind"], made["apiVersion"]).iter_errors(made)
-            problems += [f"{where}: {'.'.join(map(str, error.path))}: {error.message[:200]}" for error in errors]
+            problems += [f"{where}: {problem}" for problem in problems_of(made, version)]
     assert problems == []
     assert FOREIGN.keys() - {"PrometheusRule"} <= seen
     assert {"Deployment", "StatefulSet", "Job", "CronJob", "NetworkPolicy", "HorizontalPodAutoscaler"} <= seen
