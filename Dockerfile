@@ -1,5 +1,7 @@
 # Built from this repository alone: docker build -t auth-service .
-# Any Python from 3.11 on will do; pin a digest with --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:...
+# Any Python from 3.11 on will do. The base is a tag here, so that whoever builds gets its security updates and may take it
+# from a mirror; a release names a digest (--build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:...), which `make image
+# RELEASE=1` insists on, and which stands in the image's labels.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build

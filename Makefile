@@ -217,10 +217,25 @@ sbom: $(DEVELOPMENT) ## dist/auth-service.cdx.json: what the service is made of 
 	@echo "dist/auth-service.cdx.json"
 
 .PHONY: image
-image: ## build the container image (IMAGE=name:tag) with docker, podman or buildah
+image: ## build the container image (IMAGE=name:tag, PYTHON_IMAGE=base@sha256:..., RELEASE=1) with docker, podman or buildah
+	@case "$(RELEASE)/$(PYTHON_IMAGE)" in \
+	/*|*/*@sha256:????????????????????????????????????????????????????????????????) ;; \
+	*) echo "RELEASE=1: PYTHON_IMAGE must name the base with its digest, such as python:3.11-slim-bookworm@sha256:..." >&2; exit 2;; \
+	esac
 	@for builder in docker podman buildah; do \
-	    command -v $$builder >/dev/null && exec $$builder build --build-arg VERSION=$(VERSION) -t $(IMAGE) .; \
+	    command -v $$builder >/dev/null && exec $$builder build --build-arg VERSION=$(VERSION) \
+	        --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null)" \
+	        $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) -t $(IMAGE) .; \
 	done; echo "none of docker, podman and buildah is on the PATH" >&2; exit 1
+
+.PHONY: image-sbom
+image-sbom: ## dist/auth-service-image.cdx.json: what IMAGE is made of, its base's packages included (CycloneDX)
+	@mkdir -p dist
+	@for runner in docker podman; do \
+	    command -v $$runner >/dev/null || continue; \
+	    $$runner run --rm -i --network none --entrypoint python $(IMAGE) -I - --name $(IMAGE) $(if $(PYTHON_IMAGE),--base $(PYTHON_IMAGE)) \
+	        < tools/image_sbom.py > dist/auth-service-image.cdx.json && echo "dist/auth-service-image.cdx.json"; exit; \
+	done; echo "neither docker nor podman is on the PATH; for an unpacked image: tools/image_sbom.py --root" >&2; exit 1
 
 .PHONY: clean
 clean: ## remove what the other targets made, .venv included
