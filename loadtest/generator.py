@@ -47,6 +47,7 @@ def run(scenario: Scenario, *, environ: Mapping[str, str], report: Path, cores: 
     report.mkdir(parents=True, exist_ok=True)
     told = {**scenario.environ, **environ, "REPORT_DIR": str(report)}
     command = [find_k6(), "run", "--no-usage-report", "--include-system-env-vars"]
+    command += ["--tag", f"testid={told.get('RUN_ID', 'local')}"]
     lines = []
     process = subprocess.Popen(
         [*command, str(REPOSITORY / "k6" / f"{scenario.script}.js")],

@@ -60,6 +60,8 @@ def _rate(metric: str, by: str, selector: str = "") -> Query:
 INTROSPECTED = 'operation="introspect",outcome=~"active|inactive"'
 REQUESTS = "http_server_request_duration_seconds"
 OPERATIONS = "token_operation_duration_seconds"
+RUN = 'testid=~"$testid"'
+MEASURED = f'{RUN},measured="yes"'
 
 DASHBOARDS: dict[str, tuple[str, list[Panel]]] = {
     "overview": (
@@ -457,13 +459,84 @@ DASHBOARDS: dict[str, tuple[str, list[Panel]]] = {
             ),
         ],
     ),
+    "load-test": (
+        "auth-service / Load test",
+        [
+            Panel(
+                "Requests",
+                "Requests a second that k6 made and measures, by endpoint.",
+                "reqps",
+                [
+                    Query(
+                        f"sum by (testid, endpoint) (rate(k6_http_reqs_total{{{MEASURED}}}[$__rate_interval]))",
+                        "{{testid}} {{endpoint}}",
+                    )
+                ],
+            ),
+            Panel(
+                "Response time as the client sees it",
+                "95th and 99th percentile of each endpoint, since the run began.",
+                "s",
+                [
+                    Query(
+                        f"max by (testid, endpoint) (k6_http_req_duration_p{q}{{{MEASURED}}})",
+                        f"p{q} {{{{testid}}}} {{{{endpoint}}}}",
+                    )
+                    for q in (95, 99)
+                ],
+            ),
+            Panel(
+                "Failed requests",
+                "Part of the measured requests that were not answered as expected.",
+                "percentunit",
+                [
+                    Query(
+                        f'(sum by (testid) (rate(k6_http_reqs_total{{{MEASURED},expected_response="false"}}'
+                        f"[$__rate_interval])) or 0 * sum by (testid) (rate(k6_http_reqs_total{{{MEASURED}}}"
+                        f"[$__rate_interval]))) / sum by (testid) (rate(k6_http_reqs_total{{{MEASURED}}}"
+                        "[$__rate_interval]))",
+                        "{{testid}}",
+                    )
+                ],
+            ),
+            Panel(
+                "Answers",
+                "Answers a second by status; 0 is no answer.",
+                "reqps",
+                [
+                    Query(
+                        f"sum by (testid, status) (rate(k6_http_reqs_total{{{MEASURED}}}[$__rate_interval]))",
+                        "{{testid}} {{status}}",
+                    )
+                ],
+            ),
+            Panel(
+                "Virtual users",
+                "Those that run. Where they rise while the rate does not, the service is slower than the plan.",
+                "short",
+                [Query(f"max by (testid) (k6_vus{{{RUN}}})", "{{testid}}")],
+            ),
+            Panel(
+                "What fails a run at once",
+                "Iterations that k6 was too slow for, and wrong answers of the service; both must stay 0.",
+                "short",
+                [
+                    Query(f"sum by (testid) (increase(k6_{name}_total{{{RUN}}}[$__rate_interval]))", legend)
+                    for name, legend in (
+                        ("dropped_iterations", "dropped {{testid}}"),
+                        ("wrong_answers", "wrong {{testid}}"),
+                    )
+                ],
+            ),
+        ],
+    ),
 }
 
 
 def document(name: str) -> dict[str, Any]:
     """One dashboard as Grafana's JSON."""
     title, panels = DASHBOARDS[name]
-    kubernetes = name == "kubernetes"
+    of_the_service = name not in ("kubernetes", "load-test")
     return {
         "uid": f"auth-service-{name}",
         "title": title,
@@ -474,8 +547,8 @@ def document(name: str) -> dict[str, Any]:
         "time": {"from": "now-1h", "to": "now"},
         "timezone": "utc",
         "graphTooltip": 1,
-        "annotations": {"list": [] if kubernetes else [_deploys(), _rotations()]},
-        "templating": {"list": _variables(kubernetes)},
+        "annotations": {"list": [_deploys(), _rotations()] if of_the_service else []},
+        "templating": {"list": _variables(name)},
         "panels": [_panel(panel, number) for number, panel in enumerate(panels)],
     }
 
@@ -502,10 +575,12 @@ def _rotations() -> dict[str, Any]:
     }
 
 
-def _variables(kubernetes: bool) -> list[dict[str, Any]]:
+def _variables(name: str) -> list[dict[str, Any]]:
     source = {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"}
-    if kubernetes:
+    if name == "kubernetes":
         return [source, _variable("namespace", "label_values(kube_deployment_spec_replicas, namespace)")]
+    if name == "load-test":
+        return [source, _variable("testid", "label_values(k6_http_reqs_total, testid)")]
     return [
         source,
         _variable("job", "label_values(token_operation_duration_seconds_count, job)"),

@@ -32,7 +32,7 @@ def targets(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Ma
 
 def as_prometheus_reads(expression: str) -> str:
     expression = expression.replace("$__rate_interval", "5m")
-    return re.sub(r"\$(job|instance|namespace)", ".+", expression)
+    return re.sub(r"\$(job|instance|namespace|testid)", ".+", expression)
 
 
 def test_the_files_are_what_the_description_says() -> None:
@@ -54,7 +54,11 @@ def test_a_dashboard_has_the_variables_that_make_it_portable(path: Path) -> None
     assert document["editable"] is False
     assert variables["datasource"]["type"] == "datasource"
     assert variables["datasource"]["query"] == "prometheus"
-    assert set(variables) in ({"datasource", "job", "instance"}, {"datasource", "namespace"})
+    assert set(variables) in (
+        {"datasource", "job", "instance"},
+        {"datasource", "namespace"},
+        {"datasource", "testid"},
+    )
     for name, variable in variables.items():
         assert variable["label"]
         if name != "datasource":
@@ -81,10 +85,8 @@ def test_every_panel_says_what_it_shows(path: Path) -> None:
 def test_every_query_is_bound_to_the_chosen_targets(path: Path) -> None:
     for _, target in targets(read(path)):
         selectors = re.findall(r"\{([^}]*)\}", target["expr"])
-        if path.stem == "auth-service-kubernetes":
-            assert all('namespace=~"$namespace"' in selector for selector in selectors)
-        else:
-            assert all('job=~"$job"' in selector for selector in selectors)
+        bound = {"auth-service-kubernetes": "namespace", "auth-service-load-test": "testid"}.get(path.stem, "job")
+        assert all(f'{bound}=~"${bound}"' in selector for selector in selectors)
         assert target["legendFormat"]
         for function in ("rate(", "irate("):
             for window in re.findall(re.escape(function) + r"[^\[]*\[([^\]]*)\]", target["expr"]):
