@@ -12,6 +12,7 @@ from benchmarks.machine import Machine, cpu_model
 from benchmarks.memory import Memory
 from benchmarks.plot import ratio_bars
 from benchmarks.publish import BEGIN, END, fill
+from benchmarks.redis_rows import PAIR, QUARTER
 from benchmarks.results import Results, render, summarise, table
 from benchmarks.statistics import Spread
 
@@ -55,6 +56,12 @@ def test_ratios_are_of_rounds_and_their_median_decides() -> None:
     assert rows["quick"].ratio == Spread(0.7, 0.6, 0.8)
     assert rows["bare"].ratio == Spread(1, 1, 1)
     assert [rows[name].met for name in ("bare", "quick", "slow", "unbounded")] == [None, True, False, None]
+
+
+def test_what_a_second_process_costs_is_compared_round_by_round_and_not_through_the_bare_server() -> None:
+    measured = {"bare": loads([1000, 10, 3000]), QUARTER: loads([1100, 500, 2000]), PAIR: loads([1000, 400, 2500])}
+    compared = msgspec.structs.replace(results(), redis_rows=summarise(measured, "bare", {}))
+    assert "CPU seconds a miss, two processes to one, each as loaded 1.10 <= 1.1" in " ".join(render(compared).split())
 
 
 def test_a_bare_server_without_its_core_makes_no_row_met() -> None:
