@@ -20,8 +20,8 @@ LEAVES = {value.path: value for value in VALUES if not value.is_group}
 REFUSED = {("server", "tls", "existingSecret"), ("tracing", "endpoint")}
 """What the chart is ready for and the service is not: the render stops with a sentence."""
 PURPOSELESS: set[tuple[str, ...]] = {("global",), ("networkPolicy", "otlp", "to"), *REFUSED}
-"""``global`` is there for a parent chart's sake: Helm adds it to the values of every chart. The rest is of no use before
-the service takes what is refused."""
+"""``global`` is there for a parent chart's sake: Helm adds it to the values of every chart. The others are of no use
+before the service takes what is refused."""
 if not list((ROOT / "dashboards").glob("*.json")):
     PURPOSELESS |= {path for path in LEAVES if path[:2] == ("metrics", "dashboards")}
 
