@@ -9,6 +9,12 @@ function text(name, fallback) {
   return fallback;
 }
 
+/** A value, or the content of the file that NAME_FILE names: what the environment has, others of the machine may read. */
+function textOrFile(name) {
+  const file = (__ENV[`${name}_FILE`] || '').trim();
+  return file === '' ? text(name) : open(file).trim();
+}
+
 function positive(name, fallback) {
   const value = Number(text(name, String(fallback)));
   if (!(value > 0 && Number.isFinite(value))) throw new Error(`${name} must be a number above 0`);
@@ -16,8 +22,8 @@ function positive(name, fallback) {
 }
 
 export const BASE_URL = text('BASE_URL', 'http://127.0.0.1:8080').replace(/\/+$/, '');
-export const CLIENT_ID = text('CLIENT_ID');
-export const CLIENT_SECRET = text('CLIENT_SECRET');
+export const CLIENT_ID = textOrFile('CLIENT_ID');
+export const CLIENT_SECRET = textOrFile('CLIENT_SECRET');
 export const RUN_ID = text('RUN_ID', 'local');
 /** Where reports go; empty for none: the verdict is printed in any case. */
 export const REPORT_DIR = text('REPORT_DIR', '').replace(/\/+$/, '');
