@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -9,7 +10,7 @@ import pytest
 
 from app.model.tokens import TokenRef
 from app.storage.interface import Issuance, StoreFull
-from app.storage.memory import MemoryStore
+from app.storage.memory import MemoryStore, _Records
 from tests.conformance.issued import access_record, new_family, new_grant, new_ref, refresh_record
 
 Answer = TypeVar("Answer")
@@ -168,3 +169,12 @@ def test_digests_spread_over_the_shards() -> None:
         ref = TokenRef(tag="0000", digest=hashlib.sha256(str(number).encode()).digest())
         done(store.save(Issuance(access=(ref, access_record(NOW)))))
     assert max(map(len, store._access.shards)) < 40
+
+
+def test_a_shard_that_became_empty_keeps_no_table() -> None:
+    records = _Records()
+    for number in range(1_000):
+        records.put(b"a%d" % number, b"record", 100)
+    for number in range(1_000):
+        records.pop(b"a%d" % number)
+    assert sys.getsizeof(records.shards[ord("a")]) == sys.getsizeof({})
