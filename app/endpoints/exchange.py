@@ -80,6 +80,8 @@ class Request(msgspec.Struct, gc=False):
     accept: bytes | None = None
     if_none_match: bytes | None = None
     origin: bytes | None = None
+    traceparent: bytes | None = None
+    """Read only when a line is logged (:mod:`app.protocol.trace_context`)."""
     request_id: str = ""
     """Always set by the edge before an endpoint sees the request."""
     client_id: str | None = None

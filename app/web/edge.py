@@ -21,6 +21,7 @@ from app.endpoints.stepping import start
 from app.observability.audit import Audit
 from app.observability.metrics import Metrics
 from app.protocol.errors import ErrorCode, ProtocolError, temporarily_unavailable
+from app.protocol.trace_context import trace_id
 from app.randomness import RandomBytes
 from app.storage.interface import StoreError
 from app.web.request_ids import RequestIds
@@ -117,13 +118,15 @@ class Edge:
             if refusal.status < 500:
                 self._tell_of(request, refusal)
         if logger.isEnabledFor(level):
+            fields = {"request_id": request.request_id, "peer": request.peer, "status": refusal.status}
+            trace = trace_id(request.traceparent)
             logger.log(
                 level,
                 "%s %s refused: %s",
                 request.method,
                 route.path,
                 refusal.reason,
-                extra={"request_id": request.request_id, "peer": request.peer, "status": refusal.status},
+                extra=fields if trace is None else {**fields, "trace_id": trace},
                 exc_info=failure if level == logging.ERROR else None,
             )
         return error_answer(refusal)

@@ -29,6 +29,9 @@ def read_fields(edge: Edge, request: Request, fields: Iterable[tuple[bytes, byte
             request.if_none_match = value
         elif name == b"origin":
             request.origin = value
+        elif name == b"traceparent":
+            # Two name no trace (W3C Trace Context section 3.2): joined, they break the format.
+            request.traceparent = joined(request.traceparent, value)
         elif name == b"x-forwarded-for":
             request.x_forwarded_for = joined(request.x_forwarded_for, value)
         elif name == b"forwarded":

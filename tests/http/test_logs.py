@@ -146,3 +146,13 @@ def test_the_level_says_how_much_is_logged(start_service_once: StartService, cal
 
 def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
+
+
+def test_a_refusal_is_logged_with_the_trace_that_the_caller_named(service: ServiceCalls) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    named = {"traced": f"00-{trace}-00f067aa0ba902b7-00", "broken": f"00-{trace}-{CANARY}-00"}
+    for request_id, traceparent in named.items():
+        headers = {"traceparent": traceparent, "x-request-id": f"trace-{request_id}"}
+        service.http.post("/oauth/introspect", auth=("nobody", CANARY), data={"token": "x"}, headers=headers)
+    assert [record["trace_id"] for record in records_of(service, "trace-traced")] == [trace]
+    assert ["trace_id" in record for record in records_of(service, "trace-broken")] == [False]
