@@ -169,8 +169,8 @@ class TestVerifying:
             7,
             [KEY.kid],
             {"kid": KEY.kid},
-            KEY.kid.lower(),
-            KEY.kid + " ",
+            pytest.param(KEY.kid.lower(), id="lower-case"),
+            pytest.param(KEY.kid + " ", id="followed-by-a-space"),
             "x" * 4000,
         ],
     )
