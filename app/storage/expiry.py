@@ -108,6 +108,8 @@ class ExpiringMarks(Generic[Name]):
         for name in due:
             if self._until.get(name, now + 1) <= now:
                 del self._until[name]
+        if due and not self._until:
+            self._until.clear()  # its table, too
         return len(due)
 
     def items(self) -> list[tuple[Name, int]]:

@@ -317,3 +317,5 @@ class MemoryStore:
             members.discard(digest)
             if not members:
                 del self._families[family]
+                if not self._families:
+                    self._families.clear()

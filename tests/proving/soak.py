@@ -22,6 +22,7 @@ import redis
 import uvloop
 
 from app.clock import monotonic, stopwatch, unix_now
+from app.composition.allocator import give_back_large_blocks
 from app.model.tokens import RECORD_VERSION, AccessTokenRecord, RefreshTokenRecord, TokenRef
 from app.randomness import random_bytes
 from app.storage.interface import Issuance, TokenStore
@@ -196,5 +197,6 @@ async def in_redis(url: str) -> Report:
 
 
 if __name__ == "__main__":
+    give_back_large_blocks()  # as `auth-service serve` does
     done = uvloop.run(in_memory() if sys.argv[1] == "memory" else in_redis(sys.argv[2]))
     sys.stdout.write(msgspec.json.encode(done).decode())
