@@ -156,6 +156,7 @@ format: $(DEVELOPMENT) ## format the code and repair what the linter can repair
 docs: $(RUNTIME) ## write the pages that are generated from the code (configuration, clients, the README's table)
 	@$(BIN)/python -m app config docs
 	@PYTHONPATH=. $(BIN)/python tools/metrics_page.py
+	@$(BIN)/python tools/alert_pages.py
 
 .PHONY: dashboards
 dashboards: $(RUNTIME) ## write dashboards/*.json from their description in tools/dashboards.py

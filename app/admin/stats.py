@@ -17,7 +17,8 @@ class StoreStats(msgspec.Struct, frozen=True):
 
     kind: str
     degraded: bool
-    live_tokens: int
+    live_tokens: int | None
+    """None while the store cannot be asked: this page is wanted most then."""
 
 
 class CounterStats(msgspec.Struct, frozen=True):
@@ -28,9 +29,22 @@ class CounterStats(msgspec.Struct, frozen=True):
 
 
 class CacheStats(msgspec.Struct, frozen=True):
-    """The read cache; the ratio is None while there is no cache or nothing was asked of it."""
+    """The read cache, all None where there is none; the ratio also while nothing was asked of it."""
 
     hit_ratio: float | None
+    lease: bool | None = None
+    """Whether what is cached may be believed now."""
+    entries: int | None = None
+    epochs_version: str | None = None
+    """Of this process's copy of the bulk revocations: as Redis has it, ``0`` for none, None for a copy to be read."""
+
+
+class RingStats(msgspec.Struct, frozen=True):
+    """The document that the keys come from."""
+
+    revision: int
+    problem: str | None
+    """What is wrong with its source now, in a word; None while it is read without trouble."""
 
 
 class ProcessStats(msgspec.Struct, frozen=True):
@@ -49,6 +63,7 @@ class Stats(msgspec.Struct, frozen=True):
     issued: CounterStats
     introspected: CounterStats
     cache: CacheStats
+    ring: RingStats
     keys: tuple[KeyStats, ...]
     process: ProcessStats
 

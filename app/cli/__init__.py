@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "clients": ("app.cli.clients", "Make, check and list clients."),
     "keys": ("app.cli.keys", "Manage the signing keys."),
     "store": ("app.cli.store", "Work on the shared token store."),
+    "doctor": ("app.cli.doctor", "Say what is wrong, and the next step."),
 }
 """Each command with its module, which names it likewise, and its line in ``--help``."""
 

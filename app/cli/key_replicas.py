@@ -4,7 +4,7 @@ import asyncio
 import http.client
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
@@ -65,21 +65,25 @@ async def wait_until_dropped(
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _published(replica: Replica) -> frozenset[str] | None:
-    """The kids in a replica's JWKS; None if it cannot be had."""
+def fetch(replica: Replica, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
+    """Status and body (at most MAX_BODY_BYTES) of a GET. Raises OSError and http.client.HTTPException."""
     connection = http.client.HTTPConnection(replica.address, replica.port, timeout=TIMEOUT_SECONDS)
     try:
         if replica.secure:
             connection = http.client.HTTPSConnection(replica.host, replica.port, timeout=TIMEOUT_SECONDS)
             plain = socket.create_connection((replica.address, replica.port), TIMEOUT_SECONDS)
             connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=replica.host)
-        connection.request("GET", "/jwks.json", headers={"Host": replica.host, "Accept": "application/json"})
+        connection.request("GET", path, headers={"Host": replica.host, "Accept": "*/*", **(headers or {})})
         response = connection.getresponse()
-        body = response.read(MAX_BODY_BYTES)
-        if response.status != 200:
-            return None
-        return frozenset(key["kid"] for key in msgspec.json.decode(body)["keys"])
-    except (OSError, http.client.HTTPException, msgspec.DecodeError, LookupError, TypeError):
-        return None
+        return response.status, response.read(MAX_BODY_BYTES)
     finally:
         connection.close()
+
+
+def _published(replica: Replica) -> frozenset[str] | None:
+    """The kids in a replica's JWKS; None if it cannot be had."""
+    try:
+        status, body = fetch(replica, "/jwks.json")
+        return frozenset(key["kid"] for key in msgspec.json.decode(body)["keys"]) if status == 200 else None
+    except (OSError, http.client.HTTPException, msgspec.DecodeError, LookupError, TypeError):
+        return None

@@ -55,7 +55,8 @@ def make_redis_store(store: StoreSettings, metrics: StoreMetrics) -> RedisStore:
         )
     except ValueError as error:
         raise ConfigurationError([Problem("REDIS_URL", str(error))]) from None
-    metrics.watch_cache(lambda: redis.cached_entries, lambda: redis.has_lease)
+    if store.cache_max_entries:
+        metrics.watch_cache(lambda: redis.cached_entries, lambda: redis.has_lease, lambda: redis.epochs_version)
     return redis
 
 

@@ -16,7 +16,7 @@ from app.admin.application import admin_application
 from app.admin.authorization import ADMIN_SCOPE, AdminAuthorization
 from app.admin.revocations import BulkRevocation
 from app.admin.sampling import Sampler
-from app.admin.stats import CacheStats, KeyStats, ProcessStats, Stats, StoreStats, resident_bytes
+from app.admin.stats import CacheStats, KeyStats, ProcessStats, RingStats, Stats, StoreStats, resident_bytes
 from app.composition.backends import operator_token_reader
 from app.config.clients import ClientRegistry
 from app.config.process import FastPath
@@ -53,7 +53,7 @@ from app.protocol.errors import temporarily_unavailable
 from app.protocol.metadata import ServerFacts
 from app.ratelimit.failures import Failures
 from app.ratelimit.leases import LeasedLimiter, SharedBudget
-from app.storage.interface import TokenStore
+from app.storage.interface import StoreError, TokenStore
 from app.web.asgi import App, HotRoutes
 from app.web.edge import Edge
 from app.web.framework import METHODS, framework, openapi_document
@@ -304,16 +304,23 @@ class Service:
         return Stats(
             version=__version__,
             uptime_seconds=round(clock.monotonic() - self._started_at, 1),
-            store=StoreStats(self.store.kind, self.store.degraded, await self.store.count_live_tokens()),
+            store=StoreStats(self.store.kind, self.store.degraded, await self._count_live_tokens()),
             issued=self._sampler.issued.stats(),
             introspected=self._sampler.introspected.stats(),
-            cache=CacheStats(self.metrics.store.cache_hit_ratio),
+            cache=CacheStats(self.metrics.store.cache_hit_ratio, *self.metrics.store.cache_state()),
+            ring=RingStats(self.keeper.ring.revision, self.keeper.problem),
             keys=tuple(
                 KeyStats(key.kid, key.algorithm, key.state.value, round(key.age_seconds, 1))
                 for key in self.keeper.status(now)
             ),
             process=ProcessStats(os.getpid(), read_resident_bytes()),
         )
+
+    async def _count_live_tokens(self) -> int | None:
+        try:
+            return await self.store.count_live_tokens()
+        except StoreError:  # who looks here wants to know why
+            return None
 
 
 def bulk_revocation(settings: Settings, store: TokenStore, signed_tokens: SignedTokens) -> BulkRevocation:

@@ -92,6 +92,7 @@ class StoreMetrics:
             buckets=PROPAGATION_SECONDS,
             registry=r,
         ).labels()
+        self._read_cache_state: Callable[[], tuple[bool, int, str | None]] | None = None
         for backend, kinds in ERROR_KINDS.items():
             for kind in kinds:
                 self._errors.labels(backend, kind)
@@ -104,10 +105,20 @@ class StoreMetrics:
             self._operation("redis", operation)
         self._eviction_allowed.set(eviction_allowed)
 
-    def watch_cache(self, entries: Callable[[], int], has_lease: Callable[[], bool]) -> None:
-        """Look at the cache at each scrape."""
+    def watch_cache(
+        self,
+        entries: Callable[[], int],
+        has_lease: Callable[[], bool],
+        epochs_version: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """Look at the cache at each scrape, and at each :meth:`cache_state`."""
+        self._read_cache_state = lambda: (has_lease(), entries(), epochs_version())
         self._entries.set_function(entries)
         self._lease.set_function(has_lease)
+
+    def cache_state(self) -> tuple[bool, int, str | None] | tuple[None, None, None]:
+        """Whether the lease holds, how much is cached, and the version of the epochs; Nones where there is no cache."""
+        return (None, None, None) if self._read_cache_state is None else self._read_cache_state()
 
     @property
     def cache_hit_ratio(self) -> float | None:

@@ -67,11 +67,18 @@ def check_own_command(words: list[str]) -> None:
     command: click.Command = cli
     with click.Context(cli) as context:
         while isinstance(command, click.Group):
+            if command.invoke_without_command and (not words or words[0].startswith("-")):
+                break
             found = command.get_command(context, words.pop(0))
             assert found is not None
             command = found
         options = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= options
+
+
+def test_runbooks_begin_with_the_doctor() -> None:
+    first = {page.stem: blocks(page, "sh")[0] for page in PAGES}
+    assert {name for name, command in first.items() if command != "auth-service doctor"} == {"Watchdog"}
 
 
 @by_name

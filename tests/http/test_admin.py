@@ -39,6 +39,7 @@ def test_stats_tell_the_state_of_the_process(
         "issued",
         "introspected",
         "cache",
+        "ring",
         "keys",
         "process",
     }
@@ -47,7 +48,10 @@ def test_stats_tell_the_state_of_the_process(
     assert stats["store"] == {"kind": "memory", "degraded": False, "live_tokens": 2}
     assert (stats["issued"]["total"], stats["introspected"]["total"]) == (4, 2)
     assert stats["issued"]["per_second"] > stats["introspected"]["per_second"] > 0
-    assert stats["cache"] == {"hit_ratio": None}  # memory needs no cache
+    # memory needs no cache
+    assert stats["cache"] == {"hit_ratio": None, "lease": None, "entries": None, "epochs_version": None}
+    assert stats["ring"]["revision"] >= 1
+    assert stats["ring"]["problem"] is None
     published = {key["kid"] for key in good_json(service.http.get("/jwks.json"))["keys"]}
     assert {key["kid"] for key in stats["keys"]} <= published
     for key in stats["keys"]:

@@ -68,24 +68,32 @@ class RedisClients:
         return RedisCluster(startup_nodes=nodes, require_full_coverage=False, **self._options)
 
     async def _master(self) -> tuple[str, int]:
+        answer = await self.ask_sentinels("GET-MASTER-ADDR-BY-NAME")
+        return answer[0].decode(), int(answer[1])
+
+    async def ask_sentinels(self, question: str) -> Any:
+        """The first sentinel's answer to ``SENTINEL question master-name``, as the library reads it.
+
+        Raises MasterUnknown.
+        """
         for host in self._address.hosts:
             try:
-                answer = await self._ask_sentinel(host)
+                answer = await self._ask_sentinel(host, question)
             except (exceptions.ConnectionError, exceptions.TimeoutError, OSError):
                 continue
             if answer:
-                return answer[0].decode(), int(answer[1])
+                return answer
         raise MasterUnknown("no sentinel knows the master")
 
-    async def _ask_sentinel(self, host: tuple[str, int]) -> list[bytes] | None:
-        question = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._address.master_name)
-        answer: list[bytes] | None
+    async def _ask_sentinel(self, host: tuple[str, int], question: str) -> Any:
+        words = ("SENTINEL", question, self._address.master_name)
+        answer: Any
         try:
             async with self._to(host, 0) as sentinel:
-                answer = await sentinel.execute_command(*question)  # type: ignore[no-untyped-call]
+                answer = await sentinel.execute_command(*words)  # type: ignore[no-untyped-call]
         except exceptions.AuthenticationError:
             async with self._to(host, 0, without_credentials=True) as sentinel:
-                answer = await sentinel.execute_command(*question)  # type: ignore[no-untyped-call]
+                answer = await sentinel.execute_command(*words)  # type: ignore[no-untyped-call]
         return answer
 
 
@@ -96,6 +104,9 @@ class _FreshCredentials(CredentialProvider):
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         username, password = self._credentials()
         return (username, password or "") if username else (password or "",)
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        return self.get_credentials()  # the library's own does this too, and complains in the log
 
 
 def _options(address: RedisAddress) -> dict[str, Any]:

@@ -50,6 +50,11 @@ class SharedEpochs:
         self.hash_name = keyspace.epochs()
         self.version_name = keyspace.epochs_version()
 
+    @property
+    def version(self) -> str | None:
+        """The version of the copy; None while it has to be read anew."""
+        return None if self._version is None else self._version.decode(errors="replace")
+
     def watch(self, watcher: EpochsWatcher) -> None:
         """Tell ``watcher`` the copy: now, and after every change of it."""
         self._epochs.watch(watcher)

@@ -155,6 +155,11 @@ class RedisStore:
         """How many answers are cached."""
         return 0 if self._cache is None else len(self._cache)
 
+    @property
+    def epochs_version(self) -> str | None:
+        """Which version of the shared epochs this process decides by; None while its copy has to be read anew."""
+        return self._epochs.version
+
     async def open(self) -> None:
         if self._counting is None:
             self._counting = asyncio.create_task(self._count_regularly())

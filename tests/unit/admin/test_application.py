@@ -8,7 +8,7 @@ import pytest
 from app.admin.application import admin_application
 from app.admin.authorization import AdminAuthorization
 from app.admin.revocations import BulkRevocation
-from app.admin.stats import CacheStats, CounterStats, KeyStats, ProcessStats, Stats, StoreStats
+from app.admin.stats import CacheStats, CounterStats, KeyStats, ProcessStats, RingStats, Stats, StoreStats
 from app.endpoints.answers import SECURITY_HEADERS
 from app.endpoints.signed_tokens import SignedTokens
 from app.model.tokens import AccessTokenRecord, TokenKind, TokenRef
@@ -27,6 +27,7 @@ STATS = Stats(
     issued=CounterStats(8, 0.5),
     introspected=CounterStats(9, 0.6),
     cache=CacheStats(None),
+    ring=RingStats(3, None),
     keys=(KeyStats("kid", "ES256", "signing", 100.0),),
     process=ProcessStats(1, 90_000_000),
 )
@@ -89,7 +90,8 @@ async def test_the_stats_are_those_of_the_moment() -> None:
         "store": {"kind": "memory", "degraded": False, "live_tokens": 7},
         "issued": {"total": 8, "per_second": 0.5},
         "introspected": {"total": 9, "per_second": 0.6},
-        "cache": {"hit_ratio": None},
+        "cache": {"hit_ratio": None, "lease": None, "entries": None, "epochs_version": None},
+        "ring": {"revision": 3, "problem": None},
         "keys": [{"kid": "kid", "algorithm": "ES256", "state": "signing", "age_seconds": 100.0}],
         "process": {"pid": 1, "resident_bytes": 90_000_000},
     }

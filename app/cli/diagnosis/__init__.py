@@ -1,0 +1,1 @@
+"""What ``auth-service doctor`` looks at, and what it concludes."""
