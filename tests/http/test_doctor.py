@@ -1,4 +1,4 @@
-"""``auth-service doctor`` against real processes and a real Redis, whole and broken; in one mode: it asks no hot route."""
+"""``auth-service doctor`` against real processes and a real Redis, whole and broken; one mode: it asks no hot route."""
 
 import hashlib
 import json
