@@ -4,12 +4,18 @@ Rules:
 - Replication is asynchronous: a master that fails may take the last revocations with it. Whoever made them still knows
   them, and says them again to whoever is the master then. Revoking twice is revoking once.
 - Bounded in time and in number; beyond the number the oldest are let go.
+- What is kept is nothing that the garbage collector looks at: with six objects a revocation, full collections beside
+  the revocation of 100,000 tokens stopped everything for up to 100 ms.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
+
+import msgspec
+
+from app.storage.redis.scripts import Script
 
 REPLAY_SECONDS = 60.0
 MAX_REPLAYED = 100_000
@@ -17,6 +23,20 @@ SLICE = 100
 """Revocations said again at a time: the requests of the same moment wait for no more than these."""
 
 Again = Callable[[], Awaitable[object]]
+Call = Callable[[Script, Sequence[bytes], Sequence[bytes | str | int]], Awaitable[object]]
+
+
+class Revocation(msgspec.Struct, frozen=True, gc=False):
+    """A call of a script that ended something; to be called for calling it once more."""
+
+    call: Call
+    """The same object for all of them: a method taken anew each time would be one more for the collector."""
+    script: Script
+    keys: tuple[bytes, ...]
+    arguments: tuple[bytes | str | int, ...]
+
+    def __call__(self) -> Awaitable[object]:
+        return self.call(self.script, self.keys, self.arguments)
 
 
 class RecentRevocations:
@@ -24,14 +44,16 @@ class RecentRevocations:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._recent: deque[tuple[float, Again]] = deque(maxlen=MAX_REPLAYED)
+        self._times: deque[float] = deque(maxlen=MAX_REPLAYED)
+        self._recent: deque[Again] = deque(maxlen=MAX_REPLAYED)
         self._replaying: asyncio.Task[None] | None = None
         self._once_more = False
 
     def note(self, again: Again) -> None:
         """Something was revoked; ``again`` revokes it once more."""
         self._forget()
-        self._recent.append((self._monotonic(), again))
+        self._times.append(self._monotonic())
+        self._recent.append(again)
 
     def on_connected(self) -> None:
         """A connection was made: say it all again, in the background."""
@@ -56,8 +78,7 @@ class RecentRevocations:
     async def _replay(self) -> None:
         while True:
             self._once_more = False
-            recent = [again for _, again in self._recent]
-            rest = iter(recent)
+            rest = iter(list(self._recent))
             while some := list(islice(rest, SLICE)):
                 # What fails now fails for want of a connection: the next one begins anew.
                 await asyncio.gather(*(again() for again in some), return_exceptions=True)
@@ -66,5 +87,6 @@ class RecentRevocations:
 
     def _forget(self) -> None:
         oldest = self._monotonic() - REPLAY_SECONDS
-        while self._recent and self._recent[0][0] < oldest:
+        while self._times and self._times[0] < oldest:
+            self._times.popleft()
             self._recent.popleft()

@@ -12,9 +12,8 @@ import asyncio
 import hashlib
 import itertools
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
@@ -41,7 +40,7 @@ from app.storage.redis.errors import ScriptMissing
 from app.storage.redis.greeting import ServerMemory, read_memory
 from app.storage.redis.keyspace import ACCESS, REFRESH, Keyspace
 from app.storage.redis.live_counts import LiveCounts, alive
-from app.storage.redis.replay import RecentRevocations
+from app.storage.redis.replay import RecentRevocations, Revocation
 
 MARK_SPARE_SECONDS = 120
 """Marks are kept this much longer than asked, for replicas whose clocks run behind."""
@@ -125,6 +124,7 @@ class RedisStore:
         self._names = keyspace
         self._births = births
         self._recent = recent
+        self._say_again = self._call
         self._epochs = epochs
         self._cache = cache
         self._cache_observer = cache_observer
@@ -504,8 +504,8 @@ class RedisStore:
     async def _call(
         self,
         script: scripts.Script,
-        keys: list[bytes],
-        arguments: list[bytes | str | int],
+        keys: Sequence[bytes],
+        arguments: Sequence[bytes | str | int],
         through: Commands | None = None,
     ) -> Any:
         commands = through or self._engine
@@ -517,7 +517,7 @@ class RedisStore:
     async def _revoke(self, script: scripts.Script, keys: list[bytes], arguments: list[bytes | str | int]) -> Any:
         """A step that ends something: durable, and said again after any reconnection for a while."""
         answer = await self._call(script, keys, arguments, self._durable)
-        self._recent.note(partial(self._call, script, keys, arguments))
+        self._recent.note(Revocation(self._say_again, script, tuple(keys), tuple(arguments)))
         return answer
 
     def _note_ended(self, data: bytes | None) -> None:

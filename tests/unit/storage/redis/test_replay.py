@@ -1,10 +1,12 @@
 """Recent revocations are said again after a connection, for a minute, and no more than can be held."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 
 from app.storage.interface import StoreUnavailable
-from app.storage.redis.replay import MAX_REPLAYED, REPLAY_SECONDS, RecentRevocations
+from app.storage.redis import scripts
+from app.storage.redis.replay import MAX_REPLAYED, REPLAY_SECONDS, RecentRevocations, Revocation
 
 
 class Clock:
@@ -66,3 +68,32 @@ def test_the_oldest_are_let_go_beyond_the_bound() -> None:
     for _ in range(MAX_REPLAYED + 10):
         recent.note(say)
     assert len(recent) == MAX_REPLAYED
+
+
+def test_a_revocation_is_said_again_as_it_was_said() -> None:
+    said: list[object] = []
+
+    async def call(*what: object) -> None:
+        said.append(what)
+
+    async def connect() -> None:
+        recent = RecentRevocations(Clock())
+        recent.note(Revocation(call, scripts.MARK, (b"key",), (60, b"channel")))
+        recent.on_connected()
+        await settle()
+
+    asyncio.run(connect())
+    assert said == [(scripts.MARK, (b"key",), (60, b"channel"))]
+
+
+def test_revocations_that_are_kept_cost_the_garbage_collector_nothing() -> None:
+    async def call(*what: object) -> None: ...
+
+    recent = RecentRevocations(Clock())
+    gc.collect()
+    before = len(gc.get_objects())
+    for number in range(5_000):
+        recent.note(Revocation(call, scripts.MARK, (b"%d" % number,), (number, b"channel")))
+    gc.collect()
+    assert len(gc.get_objects()) - before < 100
+    assert len(recent) == 5_000
