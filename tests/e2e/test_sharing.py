@@ -107,9 +107,9 @@ def previous_chart(folder: Path) -> tuple[str, str]:
     try:
         tag = run("git", "describe", "--tags", "--abbrev=0", "--match", "v*").strip()
     except CommandFailed:
-        return str(CHART), "this chart, another image"
+        return str(CHART), "itself"
     archive = folder / "chart.tar"
-    run("git", "archive", f"--output={archive}", tag, "chart")
+    run("git", "archive", f"--output={archive}", tag)  # all of it: the chart has links to other folders
     run("tar", "-xf", str(archive), "-C", str(folder))
     return str(folder / "chart"), tag
 
@@ -120,8 +120,10 @@ def test_an_upgrade_and_its_rollback_lose_nothing(
     """From the newest tag's chart (``E2E_OTHER_IMAGE``: its image) to this one, and back."""
     chart, version = previous_chart(tmp_path)
     values = production(namespace)
-    other = os.environ.get("E2E_OTHER_IMAGE", f"{namespace.repository}:{namespace.tag}")
+    own = f"{namespace.repository}:{namespace.tag}"
+    other = os.environ.get("E2E_OTHER_IMAGE", own)
     repository, _, tag = other.rpartition(":")
+    released = f"chart of {version}, " + ("this image" if other == own else "its image")
     before = merged(values, {"image": {"repository": repository, "tag": tag}})
     namespace.helm("install", "u", chart, "--wait", "--atomic", "--timeout", "180s", values=before)
     service = "u-auth-service"
@@ -136,8 +138,8 @@ def test_an_upgrade_and_its_rollback_lose_nothing(
         namespace.rollout(service)
         time.sleep(12)
         outcome = load.stop()
-    assert images == {f"{namespace.repository}:{namespace.tag}"}
-    for phase in ("upgrade", "rollback"):
+    assert images == {own}
+    for phase, what in (("upgrade", f"upgrade from {version}"), ("rollback", f"rollback to {version}")):
         seen = outcome.seen(phase)
-        figures.add(f"{phase} ({version})", requests=seen.asked, lost=seen.lost, wrong_answers=seen.wrong)
+        figures.add(what, before_the_upgrade=released, requests=seen.asked, lost=seen.lost, wrong_answers=seen.wrong)
     assert (outcome.seen().lost, outcome.seen().wrong) == (0, 0), outcome.seen().examples
