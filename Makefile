@@ -119,7 +119,7 @@ slow: $(DEVELOPMENT) programs client-libraries k6 ## the tests that take minutes
 prove: $(DEVELOPMENT) programs ## every fault against real processes under load; writes the table of docs/reliability.md (half an hour)
 	@results=$$(mktemp -d); trap 'rm -rf "$$results"' EXIT; \
 	PROVE_RESULTS=$$results $(BIN)/python -m pytest -m prove -v -s --tb=short tests/proving $(PYTEST_ARGS) \
-	&& $(BIN)/python -m tests.proving.page "$$results"
+	&& { test -n "$(PYTEST_ARGS)" || $(BIN)/python -m tests.proving.page "$$results"; }
 
 .PHONY: test-plain
 test-plain: $(DEVELOPMENT) programs ## the tests of HTTP, Redis and the stores, with every rollback switch off

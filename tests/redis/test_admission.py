@@ -12,6 +12,7 @@ from app.storage.redis.store import RedisStore
 from app.storage.redis_options import Credentials
 from tests.conformance.issued import access_record, new_family, new_grant, new_ref
 from tests.conftest import StartRedis
+from tests.programs.plain import is_plain
 from tests.redis.conftest import MakeStore, OpenStore
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +60,11 @@ async def test_the_printed_acl_line_is_enough(redis_process: StartRedis, open_st
     assert denied == []
 
 
-@pytest.mark.parametrize("command", ["getdel", "eval", "publish", "info", "role", "mget"])
+ALWAYS_USED = ("getdel", "eval", "publish", "info", "role")
+
+
+# Reads become one MGET only where they are batched.
+@pytest.mark.parametrize("command", ALWAYS_USED if is_plain() else (*ALWAYS_USED, "mget"))
 async def test_no_command_of_the_line_is_too_many(
     command: str, redis_process: StartRedis, make_store: MakeStore
 ) -> None:
@@ -69,9 +74,11 @@ async def test_no_command_of_the_line_is_too_many(
     with redis.Redis.from_url(process.url) as operator:
         operator.execute_command("ACL", "SETUSER", username, *rules, f"-{command}")
     store = make_store(process.url, prefix=PREFIX, credentials=lambda: Credentials("auth", "right"))
-    with pytest.raises(StoreError, match=r"may not run a command|refused"):
-        await open_and_use(store)
-    await store.close()
+    try:
+        with pytest.raises(StoreError, match=r"may not run a command|refused"):
+            await open_and_use(store)
+    finally:
+        await store.close()  # uvloop waits forever for a connection that is open when its loop closes
 
 
 async def open_and_use(store: RedisStore) -> None:
