@@ -43,6 +43,7 @@ class Patient:
             "ADMIN_TOKEN_FILE": str(folder / "admin-token"),
             "REDIS_URL": server.url,
             "REDIS_PASSWORD": REDIS_PASSWORD,
+            "CACHE_MAX_ENTRIES": "10000",  # the doctor looks at the lease
             "REDIS_KEY_PREFIX": f"test-{secrets.token_hex(8)}",
             "AUDIT_LOG": str(self.audit),
             "KEYS_SOURCE": f"file://{folder / 'keyring.json'}",

@@ -116,7 +116,8 @@ async def test_a_slow_redis_is_answered_late_and_not_wrong(
     started = time.monotonic()
     found = await asyncio.gather(*(store.find_access_token(issuance.access[0]) for issuance in issuances))  # type: ignore[index]
     assert found == [issuance.access[1] for issuance in issuances if issuance.access]
-    assert 0.14 < time.monotonic() - started < 0.3
+    # All wait for it together: one after the other they would take 3 s.
+    assert 0.14 < time.monotonic() - started < 0.6
 
 
 async def test_replies_that_come_after_the_deadline_answer_nobody_else(
