@@ -10,6 +10,9 @@ import time
 unix_now = time.time
 """Seconds since the epoch: for what leaves the process or outlives it (``exp``, ``iat``, record lives)."""
 
+unix_now_ns = time.time_ns
+"""Nanoseconds since the epoch: for spans."""
+
 monotonic = time.monotonic
 """Seconds on a clock that never steps: for intervals and deadlines inside this process."""
 

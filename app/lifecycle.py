@@ -15,6 +15,7 @@ from app import clock, randomness
 from app.composition.backends import audit_log, open_store, shared_budget
 from app.composition.key_ring import LeakedKeys, key_keeper
 from app.composition.service import Service
+from app.composition.tracing import open_traces
 from app.config.clients import ClientRegistry, ClientsSource
 from app.config.clients_reloader import ClientsReloader
 from app.config.load import Loaded
@@ -86,9 +87,10 @@ async def run(
     )
     reloader.load()
     keeper = key_keeper(settings, registry, metrics, audit)
+    tracing = open_traces(settings, metrics)
     try:
         # Both may take a while (a new RSA key, a Redis that is slow to answer), and neither needs the other.
-        store, _ = await asyncio.gather(open_store(settings, metrics), keeper.start())
+        store, _ = await asyncio.gather(open_store(settings, metrics, tracing.traces), keeper.start())
     except KeysError as error:
         raise CannotStart(f"{keeper.source.describe()}: {error}", exit_code=2) from None
     leaked = LeakedKeys(keeper)
@@ -102,6 +104,7 @@ async def run(
         metrics=metrics,
         audit=audit,
         budget=shared_budget(settings, store),
+        traces=tracing.traces,
     )
     await service.start()
     await reloader.start()
@@ -142,6 +145,7 @@ async def run(
     finally:
         await reloader.stop()
         await service.stop()
+        await tracing.close()
         audit.close()
     logger.info("stopped")
 

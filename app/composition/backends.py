@@ -13,6 +13,7 @@ from app.config.settings import Settings
 from app.config.store import StoreFallback
 from app.observability.audit import Audit, open_audit
 from app.observability.metrics import Metrics
+from app.observability.tracing import NOTHING_TRACED, Traces
 from app.protocol.client_assertion import CLOCK_SKEW_SECONDS, MAX_LIFE_SECONDS
 from app.ratelimit.leases import SharedBudget
 from app.storage.fallback import FallbackStore
@@ -38,7 +39,7 @@ def audit_log(settings: Settings, metrics: Metrics) -> Audit:
         raise ConfigurationError([Problem("AUDIT_LOG", error.strerror or "cannot be opened", name)]) from None
 
 
-async def open_store(settings: Settings, metrics: Metrics) -> TokenStore:
+async def open_store(settings: Settings, metrics: Metrics, traces: Traces = NOTHING_TRACED) -> TokenStore:
     """The configured store, open; or, where Redis is away, what ``STORE_FALLBACK`` says.
 
     With ``fail`` the store is returned unopened and tried again in the background: it is not ready until it is reached.
@@ -48,7 +49,7 @@ async def open_store(settings: Settings, metrics: Metrics) -> TokenStore:
         memory = MemoryStore(store.memory_store_max_tokens, clock.unix_now, observer=metrics.store)
         await memory.open()
         return memory
-    redis = make_redis_store(store, metrics.store)
+    redis = make_redis_store(store, metrics.store, traces)
     if store.store_fallback is StoreFallback.MEMORY:
         fallback = FallbackStore(
             redis,

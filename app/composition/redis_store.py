@@ -11,6 +11,7 @@ from app.config.problems import ConfigurationError, Problem
 from app.config.secret_files import read_secret_file
 from app.config.store import StoreSettings, Switch
 from app.observability.store_metrics import StoreMetrics
+from app.observability.tracing import NOTHING_TRACED, TracedStore, Traces
 from app.storage.epochs import Epoch
 from app.storage.redis.acl import acl_line
 from app.storage.redis.cache import CacheLimits
@@ -25,7 +26,7 @@ BYTES_OF_AN_ENTRY = 1_600
 """The cache's bound in bytes for each entry that it may have; an entry of an ordinary token takes 600."""
 
 
-def make_redis_store(store: StoreSettings, metrics: StoreMetrics) -> RedisStore:
+def make_redis_store(store: StoreSettings, metrics: StoreMetrics, traces: Traces = NOTHING_TRACED) -> RedisStore:
     """The Redis store, not open yet. Raises ConfigurationError."""
     assert store.redis_url is not None  # noqa: S101 - narrows the type; callers have asked
     evicting = store.redis_allow_eviction is Switch.ON
@@ -42,7 +43,7 @@ def make_redis_store(store: StoreSettings, metrics: StoreMetrics) -> RedisStore:
             limits=Limits(batching=store.store_batching is Switch.ON),
             allow_eviction=evicting,
             wait_replicas=store.redis_wait_replicas,
-            observer=metrics,
+            observer=metrics if traces.sampler is None else TracedStore(metrics, traces),
             # Without a cache nothing is subscribed to either: every answer is asked of Redis, epochs included.
             monotonic=clock.monotonic if store.cache_max_entries else None,
             cache_limits=CacheLimits(

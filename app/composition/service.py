@@ -48,6 +48,7 @@ from app.observability.certificates import watch_certificates
 from app.observability.loop import watch_loop
 from app.observability.metrics import Metrics
 from app.observability.process_limits import process_limits, read_file
+from app.observability.tracing import NOTHING_TRACED, Traces
 from app.protocol import metadata
 from app.protocol.errors import temporarily_unavailable
 from app.protocol.metadata import ServerFacts
@@ -81,6 +82,7 @@ class Service:
         audit: Audit,
         budget: SharedBudget | None = None,
         grants: Sequence[Grant] = GRANTS,
+        traces: Traces = NOTHING_TRACED,
     ) -> None:
         self.settings = settings
         self.registry = registry
@@ -92,6 +94,7 @@ class Service:
         self._started_at = clock.monotonic()
         self._keys_were_there = False
         self._grants = grants
+        self._traces = traces
         self._signing_pool = signing_pool()
         self._argon2id_pool = LowPriorityPool(1, niceness=19, name="argon2id")
         self._limits = self._make_limits(settings, budget)
@@ -108,6 +111,7 @@ class Service:
             allowed_origins=[origin.encode() for origin in settings.listeners.allowed_origins],
             is_draining=self.draining,
             addresses=ClientAddresses([ip_network(network) for network in settings.listeners.trusted_proxies]),
+            traces=traces,
         )
         self.transport_headers = self._edge.transport_headers
         self._health = HealthEndpoints(self._read_health, self._read_readiness)
@@ -184,6 +188,7 @@ class Service:
                 signer=Signer(lambda: self.keeper.ring, self._signing_pool),
                 family_max_seconds=settings.tokens.refresh_family_max_seconds,
                 random_bytes=randomness.random_bytes,
+                traces=self._traces,
             ),
             policy=TokenPolicy(
                 issuer=issuer,
@@ -191,6 +196,7 @@ class Service:
             ),
             metrics=metrics,
             audit=self.audit,
+            traces=self._traces,
             now=clock.unix_now,
         )
         introspection = IntrospectionEndpoint(
@@ -199,6 +205,7 @@ class Service:
             store=self.store,
             signed_tokens=self._signed_tokens,
             issuer=issuer,
+            traces=self._traces,
             now=clock.unix_now,
         )
         revocation = RevocationEndpoint(
@@ -246,7 +253,8 @@ class Service:
         )
 
     def _metrics_application(self) -> App:
-        routes = route_table(Route("/metrics", GET, ScrapeEndpoint(self.metrics).handle), *self._health_routes())
+        scrape = Route("/metrics", GET, ScrapeEndpoint(self.metrics).handle, traced=False)
+        routes = route_table(scrape, *self._health_routes())
         return HotRoutes(self._edge, routes, self._outer(nothing_here))
 
     def _admin_application(self, issuer: str) -> Any:
@@ -265,9 +273,9 @@ class Service:
 
     def _health_routes(self) -> tuple[Route, ...]:
         return (
-            Route("/health", GET, self._health.health),
-            Route("/health/live", GET, self._health.live),
-            Route("/health/ready", GET, self._health.ready),
+            Route("/health", GET, self._health.health, traced=False),
+            Route("/health/live", GET, self._health.live, traced=False),
+            Route("/health/ready", GET, self._health.ready, traced=False),
         )
 
     def _metadata_endpoint(self, build: Callable[[ServerFacts], bytes]) -> DocumentEndpoint[tuple[Client, ...]]:

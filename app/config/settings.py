@@ -16,6 +16,7 @@ from app.config.listeners import ListenerSettings
 from app.config.process import ProcessSettings
 from app.config.store import StoreSettings
 from app.config.tokens import TokenSettings
+from app.config.tracing import TracingSettings
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clients: ClientSettings = ClientSettings()
     keys: KeySettings = KeySettings()
     limits: LimitSettings = LimitSettings()
+    tracing: TracingSettings = TracingSettings()
 
 
 REFUSED = ("TLS_CERT_FILE", "TLS_KEY_FILE")

@@ -5,6 +5,8 @@ from typing import Self
 
 import msgspec
 
+from app.observability.tracing import RequestSpan
+
 Header = tuple[bytes, bytes]
 Headers = tuple[Header, ...]
 """Names in lower case."""
@@ -81,13 +83,16 @@ class Request(msgspec.Struct, gc=False):
     if_none_match: bytes | None = None
     origin: bytes | None = None
     traceparent: bytes | None = None
-    """Read only when a line is logged (:mod:`app.protocol.trace_context`)."""
+    """Read only where traces are made, and when a line is logged (:mod:`app.protocol.trace_context`)."""
+    tracestate: bytes | None = None
     request_id: str = ""
     """Always set by the edge before an endpoint sees the request."""
     client_id: str | None = None
     """The client that the request names, once it is known that there is one of that name: for the audit."""
     operation: str | None = None
     """What the request counts as; the token endpoint changes it once it knows the grant."""
+    span: RequestSpan | None = None
+    """Its record, if it is one of those that are traced."""
 
 
 class Response(msgspec.Struct, gc=False):

@@ -10,6 +10,7 @@ from app.endpoints.parameters import read_parameters
 from app.endpoints.signed_tokens import SignedTokens
 from app.model.clients import Client
 from app.model.tokens import TokenKind
+from app.observability.tracing import NOTHING_TRACED, Traces
 from app.protocol.access_token import audience_values
 from app.protocol.introspection import (
     INACTIVE,
@@ -36,6 +37,7 @@ class IntrospectionEndpoint:
         signed_tokens: SignedTokens,
         issuer: str,
         now: Callable[[], float],
+        traces: Traces = NOTHING_TRACED,
     ) -> None:
         self._admission = admission
         self._find_client = find_client
@@ -43,6 +45,7 @@ class IntrospectionEndpoint:
         self._signed_tokens = signed_tokens
         self._issuer = issuer
         self._now = now
+        self._traces = traces
 
     async def handle(self, request: Request) -> Response:
         """Answer an introspection request. Raises ProtocolError or StoreError: an outage is never "inactive"."""
@@ -57,7 +60,11 @@ class IntrospectionEndpoint:
             record = await self._store.find_access_token(token_ref(token))
             if record is not None and self._find_client(record.client_id) is None:
                 record = None  # a client that was removed has no tokens any more
-            seen = introspect_access_token(record, client, self._issuer, now)
+            traces = self._traces
+            if traces.current is None:
+                seen = introspect_access_token(record, client, self._issuer, now)
+            else:
+                seen = traces.timed("decide", introspect_access_token, record, client, self._issuer, now)
         else:
             seen = await self._introspect_other(token, kind, client, now)
         return json_answer(encode_introspection(seen))

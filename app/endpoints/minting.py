@@ -7,6 +7,7 @@ from app.keys.errors import NoSigningKey, SigningQueueFull
 from app.keys.jwt import Signer
 from app.model.clients import AccessTokenFormat, Client
 from app.model.tokens import RECORD_VERSION, AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
+from app.observability.tracing import NOTHING_TRACED, Traces
 from app.protocol import access_token, id_token
 from app.protocol.access_token import AccessTokenClaims
 from app.protocol.errors import temporarily_unavailable
@@ -40,12 +41,14 @@ class Mint:
         signer: Signer,
         family_max_seconds: int,
         random_bytes: RandomBytes,
+        traces: Traces = NOTHING_TRACED,
     ) -> None:
         self._issuer = issuer
         self._algorithm = access_token_algorithm
         self._signer = signer
         self._family_max_seconds = family_max_seconds
         self._random_bytes = random_bytes
+        self._traces = traces
 
     async def mint(self, issue: Issue, client: Client, now: float) -> Minted:
         """Make the tokens that ``issue`` decided on, at ``now`` (Unix seconds).
@@ -144,7 +147,10 @@ class Mint:
 
     async def _sign(self, algorithm: str, typ: str, payload: bytes, now: float) -> str:
         try:
-            return await self._signer.sign(algorithm, typ, payload, now)
+            signing = self._signer.sign(algorithm, typ, payload, now)
+            if self._traces.current is None:
+                return await signing
+            return await self._traces.awaited("sign", {"auth_service.algorithm": algorithm}, signing)
         except NoSigningKey:
             raise temporarily_unavailable("no_signing_key") from None
         except SigningQueueFull:

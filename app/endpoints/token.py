@@ -13,6 +13,7 @@ from app.model.clients import AccessTokenFormat, Client
 from app.model.tokens import TokenKind
 from app.observability.audit import Audit
 from app.observability.metrics import Metrics
+from app.observability.tracing import NOTHING_TRACED, Traces
 from app.protocol.errors import ErrorCode, ProtocolError, invalid_grant, temporarily_unavailable
 from app.protocol.opaque_token import token_kind, token_ref
 from app.protocol.token_request import TokenRequest, parse_token_request
@@ -37,6 +38,7 @@ class TokenEndpoint:
         metrics: Metrics,
         audit: Audit,
         now: Callable[[], float],
+        traces: Traces = NOTHING_TRACED,
     ) -> None:
         self._grants = {grant.grant_type: grant for grant in grants}
         self._admission = admission
@@ -46,6 +48,7 @@ class TokenEndpoint:
         self._metrics = metrics
         self._audit = audit
         self._now = now
+        self._traces = traces
 
     async def handle(self, request: Request) -> Response:
         """Answer a token request. Raises ProtocolError or StoreError; then nothing was issued."""
@@ -84,7 +87,7 @@ class TokenEndpoint:
         presented = grant.refresh_token_of(request)
         for _ in range(_MAX_RACES):  # a lost race is decided again, on what the winner wrote
             loaded = Loaded() if presented is None else await self._load(presented)
-            decision = grant.decide(request, client, loaded, int(now), self._policy)
+            decision = self._traces.timed("decide", grant.decide, request, client, loaded, int(now), self._policy)
             if isinstance(decision, ReuseDetected):
                 assert presented is not None  # noqa: S101 - narrows the type: nothing else can be reused
                 self._audit.refresh_token_reused(asked, presented, family_revoked=decision.revoke)

@@ -14,6 +14,7 @@ from itertools import accumulate
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
 
@@ -33,13 +34,19 @@ class CounterChild:
 class HistogramChild:
     """One series of a histogram."""
 
-    __slots__ = ("_bounds", "counts", "total")
+    __slots__ = ("_bounds", "counts", "exemplars", "total")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         """Observations by bucket, not accumulated; the last bucket has no bound."""
         self.total = 0.0
+        self.exemplars: dict[int, Exemplar] = {}
+        """By bucket, the last request of it that was traced."""
+
+    def exemplify(self, amount: float, trace_id: str, unix_now: float) -> None:
+        """Name the trace of what was observed with this ``amount`` (OpenMetrics section "Exemplars")."""
+        self.exemplars[bisect_left(self._bounds, amount)] = Exemplar({"trace_id": trace_id}, amount, unix_now)
 
     def observe(self, amount: float) -> None:
         """Count ``amount`` in the first bucket whose bound it does not exceed."""
@@ -102,7 +109,12 @@ class LoopHistogram:
         family = HistogramMetricFamily(self._name, self._documentation, labels=self._label_names)
         for values, child in list(self._children.items()):
             up_to = accumulate(child.counts.copy())
-            family.add_metric(values, list(zip(self._shown_bounds, up_to, strict=True)), child.total)
+            exemplars = child.exemplars.copy()
+            buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = [
+                (bound, count, exemplars[number]) if number in exemplars else (bound, count)
+                for number, (bound, count) in enumerate(zip(self._shown_bounds, up_to, strict=True))
+            ]
+            family.add_metric(values, buckets, child.total)
         return [family]
 
 

@@ -185,6 +185,12 @@ class Metrics:
             child = self._request_children[key] = self._requests.labels(method, route, str(status))
         child.observe(seconds)
 
+    def request_example(
+        self, method: str, route: str, status: int, seconds: float, *, trace_id: str, unix_now: float
+    ) -> None:
+        """The request just counted was traced: scrapes in OpenMetrics name its trace beside its bucket."""
+        self._request_children[method, route, status].exemplify(seconds, trace_id, unix_now)
+
     def expect_requests(self, method: str, route: str) -> None:
         """Let the series of a route's usual answers exist before the first one: rates of failures begin at zero."""
         for status in USUAL_STATUSES:

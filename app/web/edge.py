@@ -11,7 +11,8 @@
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from typing import Any
 
 from app.endpoints.addresses import ClientAddresses
 from app.endpoints.answers import EMPTY_NO_STORE, STRICT_TRANSPORT_SECURITY, error_answer, method_not_allowed
@@ -20,6 +21,7 @@ from app.endpoints.introspection import is_active
 from app.endpoints.stepping import start
 from app.observability.audit import Audit
 from app.observability.metrics import Metrics
+from app.observability.tracing import NOTHING_TRACED, Traces
 from app.protocol.errors import ErrorCode, ProtocolError, temporarily_unavailable
 from app.protocol.trace_context import trace_id
 from app.randomness import RandomBytes
@@ -48,6 +50,7 @@ class Edge:
         allowed_origins: Collection[bytes] = (),
         is_draining: Callable[[], bool] = lambda: False,
         addresses: ClientAddresses | None = None,
+        traces: Traces = NOTHING_TRACED,
     ) -> None:
         self._metrics = metrics
         self._audit = audit
@@ -59,6 +62,8 @@ class Edge:
         self._allowed_origins = frozenset(allowed_origins)
         self._is_draining = is_draining
         self._address_of = (addresses or ClientAddresses()).of
+        self._traces = traces
+        self._sampler = traces.sampler
 
     def request_id(self, given: bytes | None) -> str:
         """The request's id: the one given if it is harmless in logs and headers, else a new one."""
@@ -73,13 +78,24 @@ class Edge:
         request.peer = self._address_of(request)
         if request.method not in route.methods:
             return self._finish(route, request, self._other_method(route, request), started)
+        work = route.endpoint(request)
+        if self._sampler is not None and route.traced and self._sampler.samples(request.traceparent):
+            work = self._record(route, request, work)
         try:
-            result = start(route.endpoint(request))
+            result = start(work)
         except Exception as failure:  # noqa: BLE001 - the edge is where every failure becomes a response
             return self._finish(route, request, self._failed(route, request, failure, started), started)
         if isinstance(result, Response):
             return self._finish(route, request, self._succeeded(request, result, started), started)
         return self._wait(route, request, result, started)
+
+    def _record(
+        self, route: Route, request: Request, work: Coroutine[Any, Any, Response]
+    ) -> Coroutine[Any, Any, Response]:
+        """Begin the record of a sampled request, which is the current one while it is worked for."""
+        traces = self._traces
+        request.span = traces.open_span(request.method, route.path, request.traceparent, request.tracestate)
+        return traces.around(request.span, work)
 
     def refuse(self, route: Route, request: Request, refusal: ProtocolError) -> Response:
         """Answer a request that was refused before its body was read."""
@@ -111,6 +127,8 @@ class Edge:
             refusal, level = temporarily_unavailable(f"store_{failure.kind}"), logging.WARNING
         else:
             refusal, level = _INTERNAL_ERROR, logging.ERROR
+        if request.span is not None:
+            request.span.failed(refusal.reason)
         if request.operation is not None:
             outcome = "error" if refusal.status >= 500 else "refused"
             self._metrics.operation(request.operation, outcome, self._stopwatch() - started)
@@ -119,7 +137,7 @@ class Edge:
                 self._tell_of(request, refusal)
         if logger.isEnabledFor(level):
             fields = {"request_id": request.request_id, "peer": request.peer, "status": refusal.status}
-            trace = trace_id(request.traceparent)
+            trace = trace_id(request.traceparent) if request.span is None else request.span.trace_id
             logger.log(
                 level,
                 "%s %s refused: %s",
@@ -153,9 +171,26 @@ class Edge:
         if route.cors and self._allowed_origins:
             added = (*self._cors_headers(route, request), *added)
         method = request.method if request.method in KNOWN_METHODS else "_OTHER"
-        self._metrics.request(method, route.path, response.status, self._stopwatch() - started)
+        seconds = self._stopwatch() - started
+        self._metrics.request(method, route.path, response.status, seconds)
+        if request.span is not None:
+            self._end_record(route, request, response.status, seconds)
         headers = FinishedHeaders(response.headers, added, request.request_id)
         return Response(response.status, response.body, headers, closes)
+
+    def _end_record(self, route: Route, request: Request, status: int, seconds: float) -> None:
+        span = request.span
+        assert span is not None  # noqa: S101 - narrows the type; the caller has looked
+        self._metrics.request_example(
+            request.method, route.path, status, seconds, trace_id=span.trace_id, unix_now=self._traces.now_ns() / 1e9
+        )
+        told = {
+            "auth_service.request_id": request.request_id,
+            "auth_service.operation": request.operation,
+            "auth_service.client_id": request.client_id,
+            "client.address": request.peer,
+        }
+        span.end(status, {name: value for name, value in told.items() if value is not None})
 
     def _cors_headers(self, route: Route, request: Request) -> tuple[tuple[bytes, bytes], ...]:
         """CORS for the origins allowed by name (Fetch standard section 3.2); credentials mode stays off."""

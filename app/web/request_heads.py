@@ -6,7 +6,9 @@ from app.endpoints.exchange import Request
 from app.web.edge import Edge
 
 
-def read_fields(edge: Edge, request: Request, fields: Iterable[tuple[bytes, bytes]]) -> tuple[int, bool]:
+def read_fields(  # noqa: C901 - a row of comparisons is the fastest for a handful of fields
+    edge: Edge, request: Request, fields: Iterable[tuple[bytes, bytes]]
+) -> tuple[int, bool]:
     """Fill in a request from its fields, names in lower case.
 
     Returns the body's announced length in bytes (0 if none is announced), and whether the request id is the client's.
@@ -32,6 +34,8 @@ def read_fields(edge: Edge, request: Request, fields: Iterable[tuple[bytes, byte
         elif name == b"traceparent":
             # Two name no trace (W3C Trace Context section 3.2): joined, they break the format.
             request.traceparent = joined(request.traceparent, value)
+        elif name == b"tracestate":
+            request.tracestate = joined(request.tracestate, value)
         elif name == b"x-forwarded-for":
             request.x_forwarded_for = joined(request.x_forwarded_for, value)
         elif name == b"forwarded":

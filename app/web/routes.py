@@ -20,6 +20,8 @@ class Route(msgspec.Struct, frozen=True):
     """The token operation that it counts as; None for documents."""
     cors: bool = False
     """Whether browsers of ``ALLOWED_ORIGINS`` may call it."""
+    traced: bool = True
+    """Whether its requests may be traced: those of probes and scrapes say nothing of what the service is for."""
 
     @property
     def allow(self) -> str:

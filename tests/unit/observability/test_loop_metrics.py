@@ -78,3 +78,19 @@ def test_openmetrics_can_be_made_of_them() -> None:
     text = generate_openmetrics(registry).decode()  # type: ignore[no-untyped-call]
     assert 'seconds_bucket{le="0.0025",route="/a"} 1.0' in text
     assert 'decisions_total{result="allowed"} 1.0' in text
+
+
+def test_an_exemplar_stands_beside_its_bucket_as_the_library_shows_it() -> None:
+    theirs, ours = CollectorRegistry(), CollectorRegistry()
+    one = Histogram("seconds", "Time.", ["route"], buckets=BUCKETS, registry=theirs).labels("/a")
+    other = LoopHistogram("seconds", "Time.", ["route"], BUCKETS, ours).labels("/a")
+    one.observe(0.002, {"trace_id": "ab"})
+    other.observe(0.002)
+    other.exemplify(0.002, "ab", 12.5)
+
+    def without_times(registry: CollectorRegistry) -> list[str]:
+        lines = generate_openmetrics(registry).decode().splitlines()
+        return [line.rpartition(" ")[0] if "#" in line[1:] else line for line in lines if "_created" not in line]
+
+    assert without_times(ours) == without_times(theirs)
+    assert any(line.endswith('# {trace_id="ab"} 0.002') for line in without_times(ours))
