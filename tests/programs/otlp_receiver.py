@@ -61,7 +61,7 @@ class OtlpReceiver:
 
     def await_requests(self, count: int) -> list[Span]:
         """Wait until this many requests were recorded."""
-        wait_until(lambda: len(self.requests()) >= count)
+        wait_until(lambda: len(self.requests()) >= count, f"the collector was sent {count} requests")
         return self.requests()
 
     def parts_of(self, whole: Span) -> dict[str, Span]:
@@ -86,5 +86,6 @@ def attributes_of(pairs: Any) -> dict[str, str]:
 
 
 def _text(pair: KeyValue) -> str:
-    value = pair.value
-    return str(getattr(value, value.WhichOneof("value")))
+    kind = pair.value.WhichOneof("value")
+    assert kind is not None
+    return str(getattr(pair.value, kind))

@@ -1,6 +1,7 @@
 """Who is traced is decided from a few bytes, by ratio or by the caller, and nobody can have everything recorded."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_the_ratio_holds_over_many_requests(ratio: float) -> None:
 def test_who_is_chosen_follows_no_pattern() -> None:
     one = sampler(0.1)
     chosen = [number for number in range(5_000) if one.samples(None)]
-    gaps = {after - before for before, after in zip(chosen, chosen[1:], strict=False)}
+    gaps = {after - before for before, after in pairwise(chosen)}
     assert {1, 2, 3} <= gaps
     assert max(gaps) > 25
 

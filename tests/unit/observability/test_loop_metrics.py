@@ -89,7 +89,7 @@ def test_an_exemplar_stands_beside_its_bucket_as_the_library_shows_it() -> None:
     other.exemplify(0.002, "ab", 12.5)
 
     def without_times(registry: CollectorRegistry) -> list[str]:
-        lines = generate_openmetrics(registry).decode().splitlines()
+        lines = generate_openmetrics(registry).decode().splitlines()  # type: ignore[no-untyped-call]
         return [line.rpartition(" ")[0] if "#" in line[1:] else line for line in lines if "_created" not in line]
 
     assert without_times(ours) == without_times(theirs)
