@@ -48,7 +48,12 @@ def serve(workers: int, demo: bool) -> None:
     except ConfigurationError as error:
         _refuse(error)
     settings = loaded.settings
-    configure_logging(settings.process.log_level, settings.process.log_format, sys.stderr)
+    configure_logging(
+        settings.process.log_level,
+        settings.process.log_format,
+        sys.stderr,
+        plain_text=bool(environ.get("NO_COLOR")),
+    )
     try:
         if workers > 1:
             check_workers(settings)

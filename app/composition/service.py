@@ -19,7 +19,7 @@ from app.admin.sampling import Sampler
 from app.admin.stats import CacheStats, KeyStats, ProcessStats, RingStats, Stats, StoreStats, resident_bytes
 from app.composition.backends import operator_token_reader
 from app.config.clients import ClientRegistry
-from app.config.process import FastPath
+from app.config.process import FastPath, LogRequests, ProcessSettings
 from app.config.settings import Settings
 from app.config.store import StoreSettings
 from app.config.tokens import TokenSettings
@@ -45,9 +45,11 @@ from app.keys.threads import LowPriorityPool, signing_pool
 from app.model.clients import Client
 from app.observability.audit import Audit
 from app.observability.certificates import watch_certificates
+from app.observability.head_sampling import HeadSampler
 from app.observability.loop import watch_loop
 from app.observability.metrics import Metrics
 from app.observability.process_limits import process_limits, read_file
+from app.observability.request_log import RequestLog
 from app.observability.tracing import NOTHING_TRACED, Traces
 from app.protocol import metadata
 from app.protocol.errors import temporarily_unavailable
@@ -112,6 +114,7 @@ class Service:
             is_draining=self.draining,
             addresses=ClientAddresses([ip_network(network) for network in settings.listeners.trusted_proxies]),
             traces=traces,
+            request_log=request_log(settings.process),
         )
         self.transport_headers = self._edge.transport_headers
         self._health = HealthEndpoints(self._read_health, self._read_readiness)
@@ -329,6 +332,18 @@ class Service:
             return await self.store.count_live_tokens()
         except StoreError:  # who looks here wants to know why
             return None
+
+
+def request_log(process: ProcessSettings) -> RequestLog | None:
+    """The lines of answered requests; None where the log would not take them."""
+    if process.log_requests is LogRequests.OFF or process.log_requests_ratio == 0:
+        return None
+    level = logging.DEBUG if process.log_requests is LogRequests.DEBUG else logging.INFO
+    if not logging.getLogger("app.requests").isEnabledFor(level):
+        return None
+    ratio = process.log_requests_ratio
+    sampler = HeadSampler(ratio, parent_counts=False, random_bytes=randomness.random_bytes, monotonic=clock.monotonic)
+    return RequestLog(level, sampler)
 
 
 def bulk_revocation(settings: Settings, store: TokenStore, signed_tokens: SignedTokens) -> BulkRevocation:

@@ -32,6 +32,14 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class LogRequests(StrEnum):
+    """How severe the line of a request that went well is."""
+
+    OFF = "off"
+    DEBUG = "debug"
+    INFO = "info"
+
+
 class LogFormat(StrEnum):
     JSON = "json"
     TEXT = "text"
@@ -95,3 +103,13 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
         LogFormat | None,
         setting("`json`: one object a line; `text`: for people.", default="`text` on a terminal, else `json`"),
     ] = None
+    log_requests: Annotated[
+        LogRequests,
+        setting(
+            "The level of the line that each answered request has; `off`: none. Refused and failed requests have theirs "
+            "all the same: `info` and above."
+        ),
+    ] = LogRequests.DEBUG
+    log_requests_ratio: Annotated[float, setting("The part of the answered requests that has a line.", ge=0, le=1)] = (
+        1.0
+    )

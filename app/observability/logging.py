@@ -23,18 +23,25 @@ _FIELDS: Final = frozenset({"timestamp", "level", "logger", "exception"})
 _COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 
 
-def configure_logging(level: str, format: str | None, stream: TextIO) -> None:  # noqa: A002 - LOG_FORMAT
+def configure_logging(
+    level: str,
+    format: str | None,  # noqa: A002 - LOG_FORMAT
+    stream: TextIO,
+    *,
+    plain_text: bool = False,
+) -> None:
     """Log to ``stream`` from now on, in place of whatever was configured before.
 
     Args:
         level: ``debug``, ``info``, ``warning`` or ``error``.
         format: ``json`` or ``text``; None for text on a terminal, else JSON.
         stream: Usually ``sys.stderr``.
+        plain_text: No colours, even on a terminal (https://no-color.org).
     """
     terminal = stream.isatty()
     handler = logging.StreamHandler(stream)
     if format == "text" or (format is None and terminal):
-        handler.setFormatter(TextFormatter(coloured=terminal))
+        handler.setFormatter(TextFormatter(coloured=terminal and not plain_text))
     else:
         handler.setFormatter(JsonFormatter())
     root = logging.getLogger()

@@ -21,6 +21,7 @@ from app.endpoints.introspection import is_active
 from app.endpoints.stepping import start
 from app.observability.audit import Audit
 from app.observability.metrics import Metrics
+from app.observability.request_log import RequestLog
 from app.observability.tracing import NOTHING_TRACED, Traces
 from app.protocol.errors import ErrorCode, ProtocolError, temporarily_unavailable
 from app.protocol.trace_context import trace_id
@@ -34,6 +35,8 @@ logger = logging.getLogger("app.requests")
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _INTERNAL_ERROR = ProtocolError(ErrorCode.SERVER_ERROR, "the service failed to answer; the log has the cause")
 _CLOSE = (b"connection", b"close")
+_HAVE_A_LINE = frozenset(range(400, 600)) - {405}
+"""Refusals and failures, as they are logged with their reason."""
 
 
 class Edge:
@@ -51,6 +54,7 @@ class Edge:
         is_draining: Callable[[], bool] = lambda: False,
         addresses: ClientAddresses | None = None,
         traces: Traces = NOTHING_TRACED,
+        request_log: RequestLog | None = None,
     ) -> None:
         self._metrics = metrics
         self._audit = audit
@@ -64,6 +68,7 @@ class Edge:
         self._address_of = (addresses or ClientAddresses()).of
         self._traces = traces
         self._sampler = traces.sampler
+        self._request_log = request_log
 
     def request_id(self, given: bytes | None) -> str:
         """The request's id: the one given if it is harmless in logs and headers, else a new one."""
@@ -173,6 +178,8 @@ class Edge:
         method = request.method if request.method in KNOWN_METHODS else "_OTHER"
         seconds = self._stopwatch() - started
         self._metrics.request(method, route.path, response.status, seconds)
+        if self._request_log is not None and route.traced and response.status not in _HAVE_A_LINE:
+            self._request_log.answered(request, route.path, response.status, seconds)
         if request.span is not None:
             self._end_record(route, request, response.status, seconds)
         headers = FinishedHeaders(response.headers, added, request.request_id)

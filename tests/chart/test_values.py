@@ -73,6 +73,8 @@ def service_env(made: Render) -> dict[str, Any]:
 
 # Reached by extraEnv alone, each for a reason.
 BY_EXTRA_ENV = {
+    "LOG_REQUESTS": "for a while, when somebody looks for something",
+    "LOG_REQUESTS_RATIO": "the same",
     "CLIENT_CREDENTIALS": "secrets in the environment; clients.* is the way",
     "CLIENT_CREDENTIALS_FILE": "for a file of extraVolumes; clients.* is the way",
     "ALLOWED_SCOPES": "belongs to CLIENT_CREDENTIALS",

@@ -145,6 +145,57 @@ def test_the_level_says_how_much_is_logged(start_service_once: StartService, cal
     assert [record for record in service.process.log_records() if record["logger"] == "app.requests"] == []
 
 
+def answered(service: ServiceCalls) -> list[JsonObject]:
+    return [line for line in service.process.log_records() if line["message"].endswith("answered")]
+
+
+def test_an_answered_request_has_one_line_where_the_log_is_that_fine(service: ServiceCalls) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"x-request-id": "answered-once", "traceparent": f"00-{trace}-00f067aa0ba902b7-00"}
+    form = {"grant_type": "client_credentials"}
+    assert service.http.post("/oauth/token", auth=BASIC.basic, data=form, headers=headers).status_code == 200
+    (line,) = records_of(service, "answered-once")
+    assert line["message"] == "POST /oauth/token answered"
+    assert line["level"] == "debug"
+    assert 0 < line["seconds"] < 5
+    told = {name: line[name] for name in ("status", "peer", "operation", "client_id", "trace_id")}
+    assert told == {
+        "status": 200,
+        "peer": "127.0.0.1",
+        "operation": "issue",
+        "client_id": BASIC.id,
+        "trace_id": trace,
+    }
+
+
+def test_a_refused_request_has_no_second_line(service: ServiceCalls) -> None:
+    headers = {"x-request-id": "refused-once"}
+    service.http.post("/oauth/token", auth=("nobody", "x"), data={"grant_type": "x"}, headers=headers)
+    assert len(records_of(service, "refused-once")) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "least", "most"),
+    [
+        ({}, 0, 0),
+        ({"LOG_REQUESTS": "info"}, 200, 200),
+        ({"LOG_REQUESTS": "info", "LOG_REQUESTS_RATIO": "0.1"}, 1, 80),
+        ({"LOG_REQUESTS": "off", "LOG_LEVEL": "debug"}, 0, 0),
+    ],
+    ids=["as it is", "all", "some", "none"],
+)
+def test_operators_choose_how_many_lines_there_are(
+    start_service_once: StartService, calls_of: CallsOf, settings: dict[str, str], least: int, most: int
+) -> None:
+    service = calls_of(start_service_once(clients=(BASIC,), **settings))
+    for _ in range(200):
+        assert service.http.get("/jwks.json").status_code == 200
+    service.http.get("/health/live")
+    lines = answered(service)
+    assert least <= len(lines) <= most
+    assert all(line["level"] == "info" for line in lines)
+
+
 def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 

@@ -65,6 +65,15 @@ def test_the_timestamp_is_rfc_3339() -> None:
     assert datetime.fromisoformat(as_json(record("x"))["timestamp"]).timestamp() == 1_700_000_000.25
 
 
+@pytest.mark.parametrize(("plain_text", "coloured"), [(False, True), (True, False)])
+def test_a_terminal_gets_colours_unless_none_are_wanted(plain_text: bool, coloured: bool) -> None:
+    terminal = Terminal()
+    configure_logging("info", None, terminal, plain_text=plain_text)
+    logging.getLogger("app.test").warning("seen")
+    assert ("\x1b[33m" in terminal.getvalue()) is coloured
+    assert "app.test: seen" in terminal.getvalue()
+
+
 def test_a_text_line_is_for_people() -> None:
     made = record("3 clients", request_id="r-1")
     assert TextFormatter(coloured=False).format(made) == "22:13:20.250 warning  app.test: 3 clients  request_id=r-1"
