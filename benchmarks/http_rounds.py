@@ -47,12 +47,15 @@ def measure(
     with contextlib.ExitStack() as running:
         bare = running.enter_context(bare_server(server_cores))
         arms = [_arm(rows.yardstick(bare), bare, load_cores)]
+        # It answers 200 to everything, which is all that a collector has to do here.
+        collector = running.enter_context(bare_server(load_cores)).url("") if len(trees) == 1 else None
         of_trees: list[list[Arm]] = []
         wanted: tuple[Row, ...] = ()
-        of_asgi: tuple[Row, ...] = ()
+        others: tuple[Row, ...] = ()
         for tree in trees:
+            settings = rows.settings(folder, collector=collector)
             server = running.enter_context(
-                service(server_cores, rows.settings(folder), tree=tree.path, python=tree.python, name=tree.name)
+                service(server_cores, settings, tree=tree.path, python=tree.python, name=tree.name)
             )
             tokens = folder / f"tokens-of-{server.pid}"
             progress(f"{tree.name}: issuing {rows.LIVE_TOKENS:,} tokens")
@@ -61,17 +64,23 @@ def measure(
             prefix = f"{tree.name}: " if len(trees) > 1 else ""
             of_trees.append([_arm(row, server, load_cores, prefix) for row in wanted])
         if len(trees) == 1:
+            asgi_settings = rows.settings(folder, "asgi", collector=collector)
             asgi = running.enter_context(
-                service(server_cores, rows.settings(folder, "asgi"), tree=trees[0].path, name="FAST_PATH=asgi")
+                service(server_cores, asgi_settings, tree=trees[0].path, name="FAST_PATH=asgi")
             )
-            of_asgi = tuple(row for row in rows.asgi_rows(asgi) if _is_wanted(row, only))
-            arms += [_arm(row, asgi, load_cores) for row in of_asgi]
+            unseen = running.enter_context(
+                service(server_cores, rows.settings(folder) | rows.UNSEEN, tree=trees[0].path, name="unseen")
+            )
+            for server, of_server in ((asgi, rows.asgi_rows(asgi)), (unseen, rows.unseen_rows(unseen))):
+                more = tuple(row for row in of_server if _is_wanted(row, only))
+                arms += [_arm(row, server, load_cores) for row in more]
+                others += more
         # The same row of all trees one after the other: what is compared lies closest together.
         arms += [arm for same_row in zip(*of_trees, strict=True) for arm in same_row]
         loads = interleave(
             arms, rounds=schedule.rounds, seconds=schedule.seconds, warm_up_seconds=schedule.warm_up_seconds
         )
-    return loads, (*wanted, *of_asgi)
+    return loads, (*wanted, *others)
 
 
 def _arm(row: Row, server: Server, cores: list[int], prefix: str = "") -> Arm:

@@ -34,9 +34,17 @@ class Row(msgspec.Struct, frozen=True):
     tries: int = TRIES
 
 
-def settings(folder: Path, fast_path: str = "protocol") -> dict[str, str]:
-    """The settings that the service is measured with: everything on, in memory."""
-    return {
+UNSEEN = {"AUDIT_LOG": "off", "LOG_LEVEL": "error"}
+"""Settings of a service that tells nobody anything but its metrics, which cannot be turned off."""
+
+
+def settings(folder: Path, fast_path: str = "protocol", *, collector: str | None = None) -> dict[str, str]:
+    """The settings that the service is measured with: everything on, in memory.
+
+    ``collector``: the URL that one request in a hundred is traced to; None for no traces.
+    """
+    traced = {} if collector is None else {"OTEL_EXPORTER_OTLP_ENDPOINT": collector, "OTEL_TRACES_SAMPLER_ARG": "0.01"}
+    return traced | {
         "CLIENTS_FILE": str(clients.write_clients(folder)),
         "FAST_PATH": fast_path,
         "MEMORY_STORE_MAX_TOKENS": "20000000",  # issuing at full speed must not end at the default of a million
@@ -104,6 +112,14 @@ def asgi_rows(server: Server) -> tuple[Row, ...]:
         issuance(server, "FAST_PATH=asgi: client_credentials, opaque", clients.OPAQUE, target=0.50),
         issuance(server, "FAST_PATH=asgi: client_credentials, JWT ES256", clients.JWT, target=0.30),
         Row("FAST_PATH=asgi: JWKS", "/jwks.json", Script.same("GET"), lambda: _check_jwks(server), target=0.80),
+    )
+
+
+def unseen_rows(server: Server) -> tuple[Row, ...]:
+    """What is measured of a service with :data:`UNSEEN`: what audit, traces and logs cost is the difference."""
+    return (
+        introspection(server, "no audit, traces, logs: introspection, opaque", issue(server, clients.OPAQUE)),
+        issuance(server, "no audit, traces, logs: client_credentials, opaque", clients.OPAQUE),
     )
 
 

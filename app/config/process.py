@@ -106,8 +106,8 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_requests: Annotated[
         LogRequests,
         setting(
-            "The level of the line that each answered request has; `off`: none. Refused and failed requests have theirs "
-            "all the same: `info` and above."
+            "The level of the line that each answered request has; `off`: none. Refused and failed requests have "
+            "theirs all the same: `info` and above."
         ),
     ] = LogRequests.DEBUG
     log_requests_ratio: Annotated[float, setting("The part of the answered requests that has a line.", ge=0, le=1)] = (

@@ -60,6 +60,7 @@ def traced(start_module_service: StartService, redis_url: str) -> Iterator[Trace
             "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=staging",
             "REDIS_URL": redis_url,
             "REDIS_KEY_PREFIX": f"traces-{time.monotonic_ns()}",
+            "CACHE_MAX_ENTRIES": "10000",  # what it answers is looked at
             **ALL,
         }
         service = ServiceCalls(start_module_service(**settings))
