@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from app import clock, randomness
-from app.composition.backends import audit_log, open_store, shared_budget
+from app.composition.backends import audit_log, listener_tls, open_store, shared_budget
 from app.composition.key_ring import LeakedKeys, key_keeper
 from app.composition.service import Service
 from app.composition.tracing import open_traces
@@ -87,6 +87,7 @@ async def run(
     )
     reloader.load()
     keeper = key_keeper(settings, registry, metrics, audit)
+    tls = listener_tls(settings, lambda: metrics.reload_failed("tls"))
     tracing = open_traces(settings, metrics)
     try:
         # Both may take a while (a new RSA key, a Redis that is slow to answer), and neither needs the other.
@@ -105,6 +106,7 @@ async def run(
         audit=audit,
         budget=shared_budget(settings, store),
         traces=tracing.traces,
+        tls=tls,
     )
     await service.start()
     await reloader.start()
@@ -133,6 +135,7 @@ async def run(
                     open_files_for(settings.process.max_connections),
                     service.transport_headers,
                     service.public_hot,
+                    None if tls is None else tls.context,
                 ),
                 Listener("admin", service.admin_application, sockets.admin, keep_alive, request_seconds=slow),
                 Listener("metrics", service.metrics_application, sockets.metrics, keep_alive, request_seconds=slow),

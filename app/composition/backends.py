@@ -20,6 +20,7 @@ from app.storage.fallback import FallbackStore
 from app.storage.interface import StoreUnavailable, TokenStore
 from app.storage.memory import MemoryStore
 from app.storage.redis.store import RedisStore
+from app.web.tls import ListenerTls, UnusablePair
 
 logger = logging.getLogger("app.service")
 
@@ -88,6 +89,17 @@ def _tell_degraded(why: str | None) -> None:
             "it does not know are answered with 503, until Redis is back",
             why,
         )
+
+
+def listener_tls(settings: Settings, on_failure: Callable[[], None]) -> ListenerTls | None:
+    """The public listener's TLS; None without. Raises ConfigurationError."""
+    cert_file, key_file = settings.listeners.tls_cert_file, settings.listeners.tls_key_file
+    if cert_file is None or key_file is None:
+        return None
+    try:
+        return ListenerTls(cert_file, key_file, on_failure)
+    except UnusablePair as error:
+        raise ConfigurationError([Problem("TLS_CERT_FILE", str(error))]) from None
 
 
 def operator_token_reader(path: Path | None) -> Callable[[], str | None]:

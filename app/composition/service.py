@@ -21,7 +21,6 @@ from app.composition.backends import operator_token_reader
 from app.config.clients import ClientRegistry
 from app.config.process import FastPath, LogRequests, ProcessSettings
 from app.config.settings import Settings
-from app.config.store import StoreSettings
 from app.config.tokens import TokenSettings
 from app.endpoints.addresses import ClientAddresses
 from app.endpoints.admission import Admission
@@ -57,6 +56,7 @@ from app.protocol.metadata import ServerFacts
 from app.ratelimit.failures import Failures
 from app.ratelimit.leases import LeasedLimiter, SharedBudget
 from app.storage.interface import StoreError, TokenStore
+from app.watching import Watcher
 from app.web.asgi import App, HotRoutes
 from app.web.edge import Edge
 from app.web.framework import METHODS, framework, openapi_document
@@ -64,6 +64,7 @@ from app.web.hot_connections import HotTable
 from app.web.outer import Outer, nothing_here
 from app.web.routes import GET, POST, Route, route_table, under_issuer_path
 from app.web.serving import Draining
+from app.web.tls import ListenerTls
 
 logger = logging.getLogger("app.service")
 
@@ -85,6 +86,7 @@ class Service:
         budget: SharedBudget | None = None,
         grants: Sequence[Grant] = GRANTS,
         traces: Traces = NOTHING_TRACED,
+        tls: ListenerTls | None = None,
     ) -> None:
         self.settings = settings
         self.registry = registry
@@ -97,6 +99,9 @@ class Service:
         self._keys_were_there = False
         self._grants = grants
         self._traces = traces
+        self._tls = tls
+        # Made before anything else is: no change of the files falls between their first reading and the first look.
+        self._tls_watcher = None if tls is None else Watcher(lambda: tls.files, tls.reload)
         self._signing_pool = signing_pool()
         self._argon2id_pool = LowPriorityPool(1, niceness=19, name="argon2id")
         self._limits = self._make_limits(settings, budget)
@@ -131,7 +136,9 @@ class Service:
         self._in_background(watch_loop(self.metrics, clock.monotonic, clock.cpu_seconds_of_this_thread))
         self._in_background(self._sampler.run())
         self._in_background(self._limits.sweep_regularly())
-        self._in_background(watch_certificates(certificate_files(self.settings.store), self.metrics.certificates_end))
+        self._in_background(watch_certificates(certificate_files(self.settings), self.metrics.certificates_end))
+        if self._tls_watcher is not None:
+            self._in_background(self._tls_watcher.run())
 
     async def stop(self) -> None:
         """Stop everything, the store last."""
@@ -374,9 +381,13 @@ def jwks_endpoint(keeper: KeyKeeper, max_age_seconds: int) -> DocumentEndpoint[J
     return DocumentEndpoint(current, lambda made: Document(made.body, max_age_seconds, made.etag))
 
 
-def certificate_files(store: StoreSettings) -> dict[str, Path]:
+def certificate_files(settings: Settings) -> dict[str, Path]:
     """The configured certificates by their use, as ``tls_certificate_expiry_timestamp_seconds`` names it."""
-    files = {"store_ca": store.redis_ca_file, "store_client": store.redis_cert_file}
+    files = {
+        "listener": settings.listeners.tls_cert_file,
+        "store_ca": settings.store.redis_ca_file,
+        "store_client": settings.store.redis_cert_file,
+    }
     return {use: path for use, path in files.items() if path is not None}
 
 

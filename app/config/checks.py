@@ -63,6 +63,9 @@ def _listeners(settings: Settings, issuer_is_given: bool) -> Iterator[_Finding]:
     for (other, first), (name, second) in combinations(addresses.items(), 2):
         if _collide(first, second):
             yield _Finding(Problem(name, f"is the same as {other}", str(second)), (other,))
+    if (listeners.tls_cert_file is None) != (listeners.tls_key_file is None):
+        missing = "TLS_CERT_FILE" if listeners.tls_cert_file is None else "TLS_KEY_FILE"
+        yield _Finding(Problem(missing, "must be set: a certificate and its private key belong together"), ())
     if listeners.bind_addr.port == 0 and not issuer_is_given:
         sentence = "must be set where BIND_ADDR leaves the port to the system"
         yield _Finding(Problem("EXTERNAL_BASE_URL", sentence), ("BIND_ADDR",))
@@ -190,6 +193,8 @@ def warn_about(settings: Settings, given: Collection[str]) -> Iterable[str]:
             f"EXTERNAL_BASE_URL is not set: tokens name {listeners.external_base_url} as their issuer, "
             "which others cannot reach"
         )
+    elif issuer.scheme == "http" and listeners.tls_cert_file is not None:
+        yield "EXTERNAL_BASE_URL is not https, and TLS_CERT_FILE is set: the listener speaks TLS alone"
     elif issuer.scheme == "http" and issuer.hostname not in _LOOPBACK:
         yield "EXTERNAL_BASE_URL is not https: clients and verifiers may refuse the issuer (RFC 8414 section 2)"
     yield from _warn_about_store(store, given)

@@ -50,6 +50,24 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True):
             parse=parse_path,
         ),
     ] = None
+    tls_cert_file: Annotated[
+        Path | None,
+        setting(
+            "The certificate of the public listener and those that lead to its authority (PEM), read again when it "
+            "changes. With it the listener speaks TLS alone.",
+            allowed="the path of a readable file",
+            parse=parse_path,
+            default="no TLS",
+        ),
+    ] = None
+    tls_key_file: Annotated[
+        Path | None,
+        setting(
+            "The private key (PEM, not encrypted) of `TLS_CERT_FILE`.",
+            allowed="the path of a readable file",
+            parse=parse_path,
+        ),
+    ] = None
     trusted_proxies: Annotated[
         tuple[str, ...],
         setting(
@@ -65,7 +83,7 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True):
             "The issuer: the URL under which clients reach the service. It stands in tokens and metadata.",
             allowed="an absolute http or https URL without query and fragment",
             parse=parse_base_url,
-            default="`http://` and `BIND_ADDR`",
+            default="`http://`, with `TLS_CERT_FILE` `https://`, and `BIND_ADDR`",
         ),
     ] = "http://127.0.0.1:8080"
     allowed_origins: Annotated[

@@ -17,10 +17,11 @@ import msgspec
 
 from app.config.checks import check_files, check_settings, warn_about
 from app.config.fields import SettingField, all_fields, secret_file_names
+from app.config.listeners import ListenerSettings
 from app.config.near_misses import unknown_names
 from app.config.problems import ConfigurationError, Problem
 from app.config.secret_files import read_secret_file
-from app.config.settings import REFUSED, Settings
+from app.config.settings import Settings
 from app.config.values import Address
 from app.model.secret_text import SecretText
 
@@ -51,11 +52,6 @@ def load_settings(environ: Mapping[str, str]) -> Loaded:
             except ConfigurationError as error:
                 problems += error.problems
     problems += _read_secret_files(given, values)
-    problems += [
-        Problem(name, "TLS is not available in this version: end it in a proxy in front of the service")
-        for name in REFUSED
-        if name in given
-    ]
     _derive(values)
     settings = msgspec.structs.replace(
         Settings(), **{section: _section(section, fields) for section, fields in values.items()}
@@ -146,8 +142,11 @@ def _read_secret_files(given: Mapping[str, str], values: dict[str, dict[str, Any
 def _derive(values: dict[str, dict[str, Any]]) -> None:
     """Fill in what follows from other settings."""
     listeners, keys = values["listeners"], values["keys"]
+    if "external_base_url" not in listeners and "tls_cert_file" in listeners and "bind_addr" not in listeners:
+        listeners["bind_addr"] = ListenerSettings().bind_addr
     if "external_base_url" not in listeners and "bind_addr" in listeners:
-        listeners["external_base_url"] = f"http://{_reachable(listeners['bind_addr'])}"
+        scheme = "https" if "tls_cert_file" in listeners else "http"
+        listeners["external_base_url"] = f"{scheme}://{_reachable(listeners['bind_addr'])}"
     if "keys_file" in keys and "keys_source" not in keys:
         keys["keys_source"] = f"file://{Path.cwd() / keys['keys_file']}"
 

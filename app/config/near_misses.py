@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from app.config.fields import all_fields
-from app.config.settings import REFUSED
 
 _SLIPS: Final = 2
 """Insertions, deletions, replacements and swaps of neighbours that a misspelling may be away."""
@@ -21,10 +20,10 @@ _OF_OTHERS: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSL_KEY_FILE")
 def unknown_names(names: Iterable[str]) -> list[str]:
     """A warning for each name that is nearly, but not quite, the name of a setting."""
     ours = {field.name for field in all_fields()}
-    known = sorted(ours.union(REFUSED))
+    known = sorted(ours)
     warnings = []
     for name in sorted(names):
-        if name in ours or name in REFUSED or name in _OF_OTHERS:
+        if name in ours or name in _OF_OTHERS:
             continue
         shape = name.upper().replace("-", "_").replace(".", "_")
         if len(shape) < _SHORTEST:

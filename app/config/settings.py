@@ -30,7 +30,3 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keys: KeySettings = KeySettings()
     limits: LimitSettings = LimitSettings()
     tracing: TracingSettings = TracingSettings()
-
-
-REFUSED = ("TLS_CERT_FILE", "TLS_KEY_FILE")
-"""No settings of ours, but ignoring them would be unsafe: whoever sets them expects TLS. They stop the start."""

@@ -120,7 +120,7 @@ class Metrics:
             ["source"],
             registry=r,
         )
-        self._reload_failures = {source: reloads.labels(source) for source in ("clients", "keys")}
+        self._reload_failures = {source: reloads.labels(source) for source in ("clients", "keys", "tls")}
 
         self.audit_events_dropped = Counter(
             "audit_events_dropped", "Audit events that could not be written, or found no room to wait.", registry=r
@@ -258,5 +258,5 @@ class Metrics:
         self._rotations[result].inc()
 
     def reload_failed(self, source: str) -> None:
-        """A reload was refused: ``clients`` or ``keys``."""
+        """A reload was refused: ``clients``, ``keys`` or ``tls``."""
         self._reload_failures[source].inc()

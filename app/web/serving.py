@@ -13,6 +13,7 @@ import logging
 import math
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from app.randomness import RandomBytes
 from app.web.asgi import App
 from app.web.connections import REQUEST_SECONDS, Connection
 from app.web.hot_connections import HotConnection, HotTable
+from app.web.tls import HANDSHAKE_SECONDS
 
 logger = logging.getLogger("app.serving")
 
@@ -56,6 +58,8 @@ class Listener(msgspec.Struct, frozen=True):
     """What the issuer's scheme adds to every response."""
     hot: HotTable | None = None
     """What is answered in front of the application, inside the parser's callback."""
+    tls: ssl.SSLContext | None = None
+    """For TLS and nothing else; None for plain HTTP."""
 
 
 class Draining:
@@ -70,6 +74,34 @@ class Draining:
 
 class _Server(uvicorn.Server):
     """uvicorn's server without its signal handlers: the signals are for the whole process."""
+
+    tls: ssl.SSLContext | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's; with TLS a handshake has a time limit of its own, which uvicorn does not hand on."""
+        if self.tls is None or sockets is None:
+            await super().startup(sockets)
+            return
+        await self.lifespan.startup()
+        made: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        connection = functools.partial(
+            made,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                connection,
+                sock=each,
+                ssl=self.tls,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                backlog=self.config.backlog,
+            )
+            for each in sockets
+        ]
+        self.started = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -179,7 +211,7 @@ def _server(listener: Listener, random_bytes: RandomBytes) -> _Server:
         max_connections=listener.max_connections,
         transport_headers=listener.transport_headers,
     )
-    return _Server(
+    server = _Server(
         uvicorn.Config(
             listener.application,
             http=connection,  # type: ignore[arg-type]
@@ -194,3 +226,5 @@ def _server(listener: Listener, random_bytes: RandomBytes) -> _Server:
             timeout_graceful_shutdown=2 * FINISH_SECONDS,  # never reached: _close() is faster
         )
     )
+    server.tls = listener.tls
+    return server

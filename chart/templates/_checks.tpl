@@ -38,7 +38,6 @@
 {{- if and $v.tests.enabled (not $v.bootstrap.enabled) (not $v.tests.existingSecret) }}{{ fail "tests.existingSecret: without the bootstrap Job nobody makes the client of helm test; name a Secret, or set tests.enabled: false" }}{{ end -}}
 {{- if and $v.loadTest.enabled (not $v.bootstrap.enabled) (not $v.loadTest.existingSecret) }}{{ fail "loadTest.existingSecret: without the bootstrap Job nobody makes the client of the load test; name a Secret" }}{{ end -}}
 {{- /* What the chart is ready for and the service is not yet. */ -}}
-{{- if $v.server.tls.existingSecret }}{{ fail "server.tls.existingSecret: this version has no TLS on the public listener, and its pods would refuse to start; end TLS in the Ingress, the Gateway or a mesh" }}{{ end -}}
 {{- if and $v.loadTest.calibration.enabled $v.loadTest.calibrationUrl }}{{ fail "loadTest.calibrationUrl and loadTest.calibration.enabled: k6 is measured against one server; set one of the two" }}{{ end -}}
 {{- if le (int $v.terminationGracePeriodSeconds) (int $v.server.drainSeconds) }}{{ fail "terminationGracePeriodSeconds: must be longer than server.drainSeconds, or requests in flight are cut off" }}{{ end -}}
 {{- if and (not $v.serviceAccount.create) (not $v.serviceAccount.name) }}{{ fail "serviceAccount.name: with serviceAccount.create: false there must be a name, or all pods get the namespace's default account" }}{{ end -}}

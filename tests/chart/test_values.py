@@ -17,11 +17,8 @@ from tools.chart_values import read_values
 Rendered = dict[tuple[str, str], Render]
 VALUES = read_values((CHART / "values.yaml").read_text())
 LEAVES = {value.path: value for value in VALUES if not value.is_group}
-REFUSED = {("server", "tls", "existingSecret")}
-"""What the chart is ready for and the service is not: the render stops with a sentence."""
-PURPOSELESS: set[tuple[str, ...]] = {("global",), *REFUSED}
-"""``global`` is there for a parent chart's sake: Helm adds it to the values of every chart. The others are of no use
-before the service takes what is refused."""
+PURPOSELESS: set[tuple[str, ...]] = {("global",)}
+"""There for a parent chart's sake: Helm adds it to the values of every chart."""
 if not list((ROOT / "dashboards").glob("*.json")):
     PURPOSELESS |= {path for path in LEAVES if path[:2] == ("metrics", "dashboards")}
 
@@ -91,17 +88,6 @@ def test_every_setting_is_reached_by_a_value_or_left_to_extra_env(rendered: Rend
     assert BY_EXTRA_ENV.keys() & reached == set()
     strangers = {"POD_IP", "TZ", "NODE_NAME"}
     assert reached - settings - strangers == set()
-
-
-def test_what_the_service_does_not_do_is_refused_until_it_does(chart_tool: Callable[[str], str]) -> None:
-    chart_tool("chartrender")
-    settings = {field.name for field in all_fields()}
-    assert not settings & {"TLS_CERT_FILE"}, "the service has it: refuse it no more"
-    for path in REFUSED:
-        values: Any = "http://there"
-        for key in reversed(path):
-            values = {key: values}
-        assert f"{'.'.join(path)}: this version" in render(values).error
 
 
 @pytest.mark.parametrize("name", sorted(BY_EXTRA_ENV))

@@ -8,10 +8,10 @@ import redis
 
 from app.storage.redis.acl import acl_line
 from tests.conftest import StartRedis
+from tests.programs.certificates import issue
 from tests.programs.ports import free_port
 from tests.proving.conftest import BOUND_SECONDS, Proof, StartReplica, StartTwo
 from tests.proving.model import Model
-from tests.redis.test_security_tls import issue
 
 pytestmark = [pytest.mark.anyio, pytest.mark.prove, pytest.mark.timeout(300)]
 

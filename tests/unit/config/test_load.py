@@ -127,7 +127,6 @@ def test_a_value_is_read(name: str, text: str, value: object) -> None:
         ("KEYS_SOURCE", "file://relative", "an absolute path"),
         ("KEYS_SOURCE", "secret://name", "secret://namespace/name"),
         ("KEYS_ALGORITHMS", "ES256,HS256", "KEYS_ALGORITHMS=HS256: is not one of the values"),
-        ("TLS_CERT_FILE", "/cert.pem", "TLS is not available"),
         ("ADMIN_TOKEN_FILE", "/no/such/file", "does not exist"),
         ("CLIENTS_FILE", "/no/such/folder", "does not exist"),
     ],
@@ -136,6 +135,13 @@ def test_an_impossible_value_is_refused(name: str, text: str, message: str) -> N
     found = problems_of(**{name: text})
     assert list(found) == [name]
     assert message in found[name]
+
+
+@pytest.mark.parametrize(("given", "missing"), [("TLS_CERT_FILE", "TLS_KEY_FILE"), ("TLS_KEY_FILE", "TLS_CERT_FILE")])
+def test_a_certificate_and_its_key_belong_together(given: str, missing: str) -> None:
+    found = problems_of(**{given: "/no/such/file.pem"})
+    assert "does not exist" in found[given]
+    assert "belong together" in found[missing]
 
 
 def test_all_mistakes_are_told_at_once() -> None:
