@@ -115,6 +115,16 @@ k6:
 slow: $(DEVELOPMENT) programs client-libraries k6 ## the tests that take minutes, such as twenty live key rotations
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
+.PHONY: browser
+browser: $(DEVELOPMENT) ## the operators' page in a real browser
+	@$(BIN)/python tools/programs.py install chromium
+	@$(BIN)/python -m pytest -m browser tests/browser $(PYTEST_ARGS)
+
+.PHONY: pictures
+pictures: $(DEVELOPMENT) ## the pictures of docs/images that show the operators' page
+	@$(BIN)/python tools/programs.py install chromium
+	@$(BIN)/python -m tools.pictures
+
 .PHONY: prove
 prove: $(DEVELOPMENT) programs ## every fault against real processes under load; writes the table of docs/reliability.md (half an hour)
 	@results=$$(mktemp -d); trap 'rm -rf "$$results"' EXIT; \

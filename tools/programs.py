@@ -37,6 +37,7 @@ PROGRAMS: dict[str, Program] = {
     "amtool": Program("prometheus-alertmanager", "the example of routing is checked with the real one"),
     "prometheus-alertmanager": Program("prometheus-alertmanager", "alerts are routed and inhibited by the real one"),
     "git": Program("git", "what is committed is checked"),
+    "chromium": Program("chromium", "the operators' page is looked at with a real browser"),
     "wrk": Program("wrk", "the load of the benchmark"),
 }
 

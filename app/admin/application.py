@@ -9,6 +9,7 @@ from litestar import HttpMethod, Litestar, Request, Response, route
 from litestar.exceptions import HTTPException
 
 from app.admin.authorization import ADMIN_SCOPE, Access, AdminAuthorization
+from app.admin.page import View, page_headers, render_page
 from app.admin.revocation_routes import refused, revocation_routes
 from app.admin.revocations import BulkRevocation, Refused
 from app.admin.stats import Stats
@@ -32,12 +33,17 @@ def admin_application(
     read_stats: Callable[[], Awaitable[Stats]],
     revocation: BulkRevocation,
     audit: Audit,
+    read_view: Callable[[], Awaitable[View]],
 ) -> Litestar:
     """The application; every route of it asks ``authorization`` first."""
 
     @route("/admin/stats", http_method=[HttpMethod.GET, HttpMethod.HEAD])
     async def stats() -> Response[bytes]:
         return Response(msgspec.json.encode(await read_stats()), headers=_HEADERS)
+
+    @route("/admin", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    async def page() -> Response[bytes]:
+        return Response(render_page(await read_view()), media_type="text/html", headers=page_headers())
 
     async def authorize(request: Request[Any, Any, Any]) -> Response[bytes] | None:
         admitted = await authorization.admit(request.headers.get("authorization"))
@@ -61,7 +67,7 @@ def admin_application(
         audit.admin_changed(what, actor=request.scope["state"][_WHO], request=origin)
 
     return Litestar(
-        route_handlers=[stats, *revocation_routes(revocation, changed)],
+        route_handlers=[page, stats, *revocation_routes(revocation, changed)],
         before_request=authorize,
         exception_handlers={
             Refused: refused,
@@ -85,8 +91,9 @@ def _refusal(access: Access) -> Response[bytes]:
         return Response(msgspec.json.encode(body), status_code=403, headers=headers)
     # RFC 6750 section 3.1: the error is named where a token was presented, and only there.
     error = ', error="invalid_token"' if access is Access.INVALID_TOKEN else ""
-    challenge = f'{_BEARER}{error}, Basic realm="auth-service admin"'
     body = ErrorBody("invalid_token", f"the operators' token, or an access token with {ADMIN_SCOPE}, is needed")
+    # Browsers look at the first challenge of a line only.
+    challenge = f'Basic realm="auth-service admin", {_BEARER}{error}'
     return Response(msgspec.json.encode(body), status_code=401, headers=_HEADERS | {"www-authenticate": challenge})
 
 

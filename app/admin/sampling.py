@@ -4,17 +4,19 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
+from app.admin.latency import RATE_WINDOW_SECONDS, RecentLatency
 from app.admin.stats import CounterStats
 from app.keys.keeper import KeyKeeper
 from app.keys.ring import KeyState
-from app.observability.metrics import Metrics
+from app.observability.metrics import OPERATIONS, Metrics
+from app.observability.store_metrics import OPERATION_SECONDS
 from app.storage.interface import StoreError, TokenStore
 
 logger = logging.getLogger("app.service")
 
 SAMPLE_SECONDS = 5.0
-RATE_WINDOW_SECONDS = 60.0
 
 
 class RecentRate:
@@ -58,6 +60,10 @@ class Sampler:
         self._now = now
         self.issued = RecentRate(lambda: metrics.issued, monotonic)
         self.introspected = RecentRate(lambda: metrics.introspections, monotonic)
+        self.latencies = {
+            name: RecentLatency(OPERATION_SECONDS, partial(metrics.operation_buckets, name), monotonic)
+            for name in OPERATIONS
+        }
         metrics.expect_keys(keeper.policy.algorithms, KeyState)
         keeper.on_change(self._count_keys)
 
@@ -71,6 +77,8 @@ class Sampler:
         """Look once."""
         self.issued.sample()
         self.introspected.sample()
+        for latency in self.latencies.values():
+            latency.sample()
         self._metrics.store_degraded.set(self._store.degraded)
         self._count_keys()
         try:

@@ -14,6 +14,7 @@ from litestar import Litestar
 from app import __version__, clock, randomness
 from app.admin.application import admin_application
 from app.admin.authorization import ADMIN_SCOPE, AdminAuthorization
+from app.admin.page import View
 from app.admin.revocations import BulkRevocation
 from app.admin.sampling import Sampler
 from app.admin.stats import CacheStats, KeyStats, ProcessStats, RingStats, Stats, StoreStats, resident_bytes
@@ -278,7 +279,7 @@ class Service:
             now=clock.unix_now,
         )
         revocation = bulk_revocation(self.settings, self.store, self._signed_tokens)
-        application: Any = admin_application(authorization, self._read_stats, revocation, self.audit)
+        application: Any = admin_application(authorization, self._read_stats, revocation, self.audit, self._read_view)
         return self._outer(application)
 
     def _health_routes(self) -> tuple[Route, ...]:
@@ -332,6 +333,20 @@ class Service:
                 for key in self.keeper.status(now)
             ),
             process=ProcessStats(os.getpid(), read_resident_bytes()),
+        )
+
+    async def _read_view(self) -> View:
+        now = clock.unix_now()
+        return View(
+            issuer=self.settings.listeners.external_base_url,
+            now=now,
+            stats=await self._read_stats(),
+            latencies=[(name, latency.stats()) for name, latency in self._sampler.latencies.items()],
+            keys=self.keeper.status(now),
+            rotations=sorted(self.keeper.next_rotations(now).items()),
+            clients=self.registry.clients,
+            audited=self.audit.enabled,
+            events=self.audit.recent,
         )
 
     async def _count_live_tokens(self) -> int | None:

@@ -12,6 +12,7 @@ Rules:
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -20,6 +21,8 @@ from typing import Protocol
 import msgspec
 
 from app.observability.audit_writer import AuditWriter, destination
+
+RECENT = 50
 
 
 class Outcome(StrEnum):
@@ -86,11 +89,17 @@ class Audit:
         """``now`` is Unix seconds; without a writer nothing is told."""
         self._writer = writer
         self._now = now
+        self._recent: deque[AuditEvent] = deque(maxlen=RECENT)
 
     @property
     def enabled(self) -> bool:
         """Whether events go anywhere: where not, what they would say need not be computed."""
         return self._writer is not None
+
+    @property
+    def recent(self) -> list[AuditEvent]:
+        """The last :data:`RECENT` events but those of issued tokens, the newest first: for a look, not the record."""
+        return list(reversed(self._recent))
 
     def close(self) -> None:
         """Write what waits; blocks, for a bounded time."""
@@ -195,7 +204,9 @@ class Audit:
     def _put(self, event: str, outcome: Outcome, **members: str | int | None) -> None:
         if self._writer is not None:
             moment = datetime.fromtimestamp(self._now(), UTC)
-            self._writer.put(AuditEvent(moment, event, outcome, **members))  # type: ignore[arg-type]
+            told = AuditEvent(moment, event, outcome, **members)  # type: ignore[arg-type]
+            self._recent.append(told)
+            self._writer.put(told)
 
 
 def silent_audit() -> Audit:

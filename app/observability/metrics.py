@@ -204,6 +204,11 @@ class Metrics:
         if operation == "introspect":
             self.introspections += 1
 
+    def operation_buckets(self, operation: str) -> list[int]:
+        """How often it took how long, whatever came of it: by bucket of ``OPERATION_SECONDS``, not accumulated."""
+        children = [child.counts for (name, _), child in self._operations.items() if name == operation]
+        return [sum(counts) for counts in zip(*children, strict=True)]
+
     def operation_failed(self, operation: str, reason: str) -> None:
         """A token operation was refused or failed; ``reason`` is one of the bounded reasons of the code."""
         self._failures.labels(operation, reason).inc()

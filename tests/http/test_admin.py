@@ -124,7 +124,9 @@ def test_everything_else_is_kept_out(service: ServiceCalls) -> None:
     for name, headers in refused_headers(service).items():
         response = ask(service.process, headers)
         assert response.status_code == 401, name
-        assert response.headers["www-authenticate"].startswith("Bearer realm=")
+        challenge = response.headers["www-authenticate"]
+        # Browsers look at the first one alone; the other is for who has a token.
+        assert challenge.startswith('Basic realm="auth-service admin", Bearer realm="auth-service admin"')
         assert response.headers["cache-control"] == "no-store"
 
 
@@ -170,3 +172,29 @@ def bearer(token: str) -> dict[str, str]:
 
 def basic(user: str, password: str) -> dict[str, str]:
     return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def test_the_page_is_for_who_may_see_the_stats(service: ServiceCalls) -> None:
+    refused = httpx.get(f"{service.process.admin_url}/admin/")
+    assert refused.status_code == 401
+    assert "<html" not in refused.text
+    assert httpx.get(f"{service.process.base_url}/admin/").status_code == 404
+
+
+def test_the_page_tells_what_happened(start_service_once: StartService, calls_of: CallsOf, tmp_path: Path) -> None:
+    process = start_service_once(ADMIN_TOKEN_FILE=str(operator_token_file(tmp_path)))
+    service = calls_of(process)
+    service.introspect(BASIC, service.access_token(BASIC))
+    service.http.post("/oauth/token", auth=(BASIC.id, CANARY), data={"grant_type": "client_credentials"})
+    before = {"subject": "nobody", "reason": "<b>asked</b>"}
+    url = f"{process.admin_url}/admin/revocations/subject"
+    assert httpx.post(url, headers=bearer(OPERATOR_TOKEN), json=before).status_code == 200
+    page = httpx.get(f"{process.admin_url}/admin/", headers=basic("admin", OPERATOR_TOKEN))
+    assert page.status_code == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["cache-control"] == "no-store"
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    for told in ("client.refused", "wrong_secret", "admin.changed", "&lt;b&gt;asked&lt;/b&gt;", BASIC.id):
+        assert told in page.text
+    assert CANARY not in page.text
+    assert BASIC.secret not in page.text

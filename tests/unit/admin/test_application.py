@@ -7,6 +7,7 @@ import pytest
 
 from app.admin.application import admin_application
 from app.admin.authorization import AdminAuthorization
+from app.admin.page import View
 from app.admin.revocations import BulkRevocation
 from app.admin.stats import CacheStats, CounterStats, KeyStats, ProcessStats, RingStats, Stats, StoreStats
 from app.endpoints.answers import SECURITY_HEADERS
@@ -69,7 +70,11 @@ async def ask(
         now=clock,
         monotonic=clock,
     )
-    application: Any = admin_application(access, read_stats, revocation, silent_audit())
+
+    async def read_view() -> View:
+        return View(ISSUER, clock(), await read_stats(), (), (), (), (), audited=False, events=())
+
+    application: Any = admin_application(access, read_stats, revocation, silent_audit(), read_view)
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://admin") as client:
         headers = {} if authorization is None else {"authorization": authorization}

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from app.admin.sampling import RATE_WINDOW_SECONDS, RecentRate, Sampler
+from app.admin.latency import RATE_WINDOW_SECONDS
+from app.admin.sampling import RecentRate, Sampler
 from app.admin.stats import CounterStats, resident_bytes
 from app.keys.keeper import KeyKeeper
 from app.keys.memory import MemorySource
