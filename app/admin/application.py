@@ -1,5 +1,6 @@
 """The operators' listener as a Litestar application."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -43,7 +44,9 @@ def admin_application(
 
     @route("/admin", http_method=[HttpMethod.GET, HttpMethod.HEAD])
     async def page() -> Response[bytes]:
-        return Response(render_page(await read_view()), media_type="text/html", headers=page_headers())
+        # On a thread: the first time templates are loaded and compiled, a tenth of a second of it.
+        html = await asyncio.to_thread(render_page, await read_view())
+        return Response(html, media_type="text/html", headers=page_headers())
 
     async def authorize(request: Request[Any, Any, Any]) -> Response[bytes] | None:
         admitted = await authorization.admit(request.headers.get("authorization"))

@@ -24,8 +24,8 @@ from app.endpoints.exchange import Headers
 from app.randomness import RandomBytes
 from app.web.asgi import App
 from app.web.connections import REQUEST_SECONDS, Connection
+from app.web.handshakes import Handshakes
 from app.web.hot_connections import HotConnection, HotTable
-from app.web.tls import HANDSHAKE_SECONDS
 
 logger = logging.getLogger("app.serving")
 
@@ -78,7 +78,7 @@ class _Server(uvicorn.Server):
     tls: ssl.SSLContext | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's; with TLS a handshake has a time limit of its own, which uvicorn does not hand on."""
+        """As uvicorn's; with TLS handshakes are bounded, in number and in time."""
         if self.tls is None or sockets is None:
             await super().startup(sockets)
             return
@@ -90,15 +90,8 @@ class _Server(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        loop = asyncio.get_running_loop()
         self.servers = [
-            await loop.create_server(
-                connection,
-                sock=each,
-                ssl=self.tls,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                backlog=self.config.backlog,
-            )
+            Handshakes(each, connection, self.tls, backlog=self.config.backlog)  # type: ignore[misc]
             for each in sockets
         ]
         self.started = True

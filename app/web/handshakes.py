@@ -1,0 +1,89 @@
+"""Accepting connections for TLS: a bounded number of handshakes at a time.
+
+A connection counts at the listener once its handshake is done (:mod:`app.web.connections`). What comes before must be
+bounded too: clients that open connections and never speak would take every descriptor, and with them the probes'.
+
+Rules:
+- Past ``max_waiting`` unfinished handshakes a new connection is closed at once; a handshake ends after
+  :data:`~app.web.tls.HANDSHAKE_SECONDS`.
+- Whatever goes wrong with one connection ends that one.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+
+from app.web.tls import HANDSHAKE_SECONDS
+
+MAX_WAITING = 200
+"""Fewer than the descriptors that are kept for others. A handshake takes a millisecond or two: that many at a time are
+some ten thousand a second, if clients do their part."""
+_PAUSE_SECONDS = 0.05
+"""After an accept that failed, for want of descriptors mostly."""
+
+
+class Handshakes:
+    """A listening socket; what :class:`asyncio.Server` is to uvicorn."""
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        connection: Callable[[], asyncio.Protocol],
+        context: ssl.SSLContext,
+        *,
+        backlog: int,
+        max_waiting: int = MAX_WAITING,
+        handshake_seconds: float = HANDSHAKE_SECONDS,
+    ) -> None:
+        self.sockets = (listening,)
+        self._socket = listening
+        self._connection = connection
+        self._context = context
+        self._max_waiting = max_waiting
+        self._handshake_seconds = handshake_seconds
+        self._waiting: set[asyncio.Task[None]] = set()
+        listening.setblocking(False)
+        listening.listen(backlog)
+        self._accepting = asyncio.get_running_loop().create_task(self._accept())
+
+    @property
+    def waiting(self) -> int:
+        """Handshakes that are under way."""
+        return len(self._waiting)
+
+    def close(self) -> None:
+        """Accept nothing more; handshakes under way end."""
+        self._accepting.cancel()
+        for task in self._waiting:
+            task.cancel()
+        self._socket.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until nothing is under way."""
+        await asyncio.wait([self._accepting, *self._waiting])
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, _ = await loop.sock_accept(self._socket)
+            except OSError:
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            if len(self._waiting) >= self._max_waiting:
+                accepted.close()
+                continue
+            task = loop.create_task(self._shake_hands(accepted))
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
+
+    async def _shake_hands(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with suppress(OSError):  # ssl.SSLError and ConnectionError are
+            await loop.connect_accepted_socket(
+                self._connection, accepted, ssl=self._context, ssl_handshake_timeout=self._handshake_seconds
+            )
+            return
+        accepted.close()
