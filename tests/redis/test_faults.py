@@ -1,6 +1,7 @@
 """What a broken Redis does to the store: 503 soon, the truth otherwise, and all well again by itself."""
 
 import asyncio
+import socket
 import time
 from contextlib import suppress
 
@@ -292,3 +293,28 @@ async def test_closing_answers_what_was_asked(redis_process: StartRedis, make_st
     assert await asyncio.gather(*saving) == [None] * 100
     with pytest.raises(StoreUnavailable):
         await store.find_access_token(new_ref())
+
+
+async def test_a_pause_of_this_process_is_not_taken_for_redis_silence(
+    redis_process: StartRedis, open_store: OpenStore
+) -> None:
+    """A busy node may not run the process for a second: the deadline is over before it has read what Redis said."""
+    store = await open_store(redis_process().url)
+    loop = asyncio.get_running_loop()
+    near, far = socket.socketpair()
+
+    def pause() -> None:
+        near.recv(1)
+        time.sleep(1.5 * DEADLINE_SECONDS)
+
+    with near, far:
+        for _ in range(2):
+            questions = [asyncio.ensure_future(store.find_access_token(new_ref())) for _ in range(20)]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            # They left in this tick; the pause comes while it reads what is readable, before the answers are.
+            loop.add_reader(near, pause)
+            far.send(b"x")
+            assert await asyncio.gather(*questions) == [None] * 20
+            loop.remove_reader(near)
+    assert store.is_connected

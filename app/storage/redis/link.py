@@ -108,6 +108,12 @@ class RedisLink(asyncio.Protocol):
             self.send(pack(*arguments), (future,), 1)
         return future
 
+    def excuse(self, seconds: float) -> None:
+        """Do not count these last seconds, in which this process itself did not run, as Redis's silence."""
+        now = self._loop.time()
+        self._last_progress = min(now, self._last_progress + seconds)
+        self._sent_at = deque((min(now, at + seconds), last) for at, last in self._sent_at)
+
     def check_deadlines(self) -> bool:
         """Fail what has waited too long. Whether the connection has been silent for as long, and was ended for it."""
         now = self._loop.time()

@@ -70,6 +70,7 @@ class RedisNode:
         self._resolve = resolve
         self._limits = limits
         self._check_seconds = deadline_seconds / 4
+        self._check_due = 0.0
         self._wait_replicas = wait_replicas
         self._coalesce_reads = coalesce_reads
         self._wait = pack(b"WAIT", wait_replicas, int(deadline_seconds * 1000 / 2))
@@ -222,17 +223,28 @@ class RedisNode:
         self._under_way = sum(map(_operations, links))
         if not self._checking and self._loop is not None:
             self._checking = True
-            self._loop.call_later(self._check_seconds, self._check_deadlines)
+            self._check_later(self._loop)
+
+    def _check_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._check_due = loop.time() + self._check_seconds
+        loop.call_later(self._check_seconds, self._check_deadlines)
 
     def _check_deadlines(self) -> None:
+        if self._loop is None:
+            return
+        # A process that was not run (a busy node, a paused machine) comes here before it has read what Redis answered.
+        late = self._loop.time() - self._check_due
+        if late >= self._check_seconds:
+            for link in self._links:
+                link.excuse(late)
         silent = [link for link in tuple(self._links) if link.check_deadlines()]
         if silent:
             # The others go to the same server: whoever is sent there next would wait as long, so idle ones end too.
             for link in tuple(self._links):
                 link.abort_silent()
         self._checking = any(link.operations for link in self._links)
-        if self._checking and self._loop is not None:
-            self._loop.call_later(self._check_seconds, self._check_deadlines)
+        if self._checking:
+            self._check_later(self._loop)
 
     async def _keep_connected(self) -> None:
         """Keep one connection standing, for as long as the node is open."""
