@@ -27,6 +27,8 @@ from app.web.serving import CannotListen, Listener, bind, serve
 logger = logging.getLogger("app.service")
 
 
+OPERATORS_CONNECTIONS = 100
+"""At the operators' listener at once: browsers and scripts of people, and fewer than the descriptors kept for others."""
 _OTHER_FILES = 256
 """Descriptors kept for everything but the public listener's connections."""
 _MANY = 4096
@@ -137,7 +139,14 @@ async def run(
                     service.public_hot,
                     None if tls is None else tls.context,
                 ),
-                Listener("admin", service.admin_application, sockets.admin, keep_alive, request_seconds=slow),
+                Listener(
+                    "admin",
+                    service.admin_application,
+                    sockets.admin,
+                    keep_alive,
+                    request_seconds=slow,
+                    max_connections=OPERATORS_CONNECTIONS,
+                ),
                 Listener("metrics", service.metrics_application, sockets.metrics, keep_alive, request_seconds=slow),
             ],
             service.draining,

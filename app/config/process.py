@@ -67,7 +67,7 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         setting(
             "Connections to the public listener at once, as far as the limit on open files allows. One more takes the "
-            "place of an idle one. The listeners for metrics and operators have no such limit.",
+            "place of an idle one. The listener for operators takes 100, that for metrics has no such limit.",
             ge=1,
             le=1_000_000,
         ),

@@ -1,6 +1,8 @@
 """``/admin/stats`` on the operators' listener, which no mode of the fast path carries: one mode will do."""
 
 import base64
+import contextlib
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,3 +200,18 @@ def test_the_page_tells_what_happened(start_service_once: StartService, calls_of
         assert told in page.text
     assert CANARY not in page.text
     assert BASIC.secret not in page.text
+
+
+def test_connections_that_do_nothing_take_no_place_of_others(start_service_once: StartService, tmp_path: Path) -> None:
+    process = start_service_once(ADMIN_TOKEN_FILE=str(operator_token_file(tmp_path)))
+    host, port = process.admin_url.removeprefix("http://").split(":")
+    with contextlib.ExitStack() as opened:
+        idle = [opened.enter_context(socket.create_connection((host, int(port)), 5)) for _ in range(120)]
+        assert ask(process, bearer(OPERATOR_TOKEN)).status_code == 200
+        ended = []
+        for connection in idle:
+            connection.settimeout(0.01)
+            with contextlib.suppress(TimeoutError):
+                ended.append(connection.recv(1) == b"")
+        assert len(ended) >= 20
+        assert all(ended)
