@@ -28,7 +28,7 @@ logger = logging.getLogger("app.service")
 
 
 OPERATORS_CONNECTIONS = 100
-"""At the operators' listener at once: browsers and scripts of people, and fewer than the descriptors kept for others."""
+"""At the operators' listener at once: people's browsers and scripts, and fewer than the descriptors kept for others."""
 _OTHER_FILES = 256
 """Descriptors kept for everything but the public listener's connections."""
 _MANY = 4096
