@@ -16,8 +16,16 @@ SECRETS = {OPAQUE: "e2e-load-0123456789abcdef0123456789abcdef", JWT: "e2e-jwt-01
 """Of clients that exist as long as a scenario."""
 
 ISSUE = """
-import httpx, json, sys
+import httpx, json, sys, time
 given = json.loads(sys.stdin.read())
+for left in range(30, -1, -1):  # a Service leads to its pods a moment after they are ready
+    try:
+        httpx.get(given["url"] + "/jwks.json")
+        break
+    except httpx.ConnectError:
+        if not left:
+            raise
+        time.sleep(0.3)
 answer = httpx.post(given["url"] + "/oauth/token", auth=tuple(given["auth"]), data={"grant_type": "client_credentials"})
 print(answer.json()["access_token"])
 """
