@@ -13,7 +13,7 @@ from app.storage.redis.store import RedisStore
 from tests.conformance.issued import Grant, new_grant, new_ref
 from tests.conftest import StartRedis
 from tests.programs.redis_process import RedisProcess
-from tests.redis.conftest import OpenStore
+from tests.redis.conftest import MakeStore, OpenStore
 from tests.redis.sentinel_voice import SentinelVoice
 from tests.redis.sentinels import Sentinels
 
@@ -202,6 +202,35 @@ async def test_a_master_that_the_sentinels_have_left_is_left_though_it_still_bel
         for _ in range(50):
             assert await store.find_access_token(grant.access) is None
             await asyncio.sleep(0.01)
+
+
+async def test_a_master_that_hung_while_it_was_connected_to_is_not_asked_when_it_wakes_up(
+    redis_process: StartRedis, open_store: OpenStore, make_store: MakeStore
+) -> None:
+    old, new = redis_process(), redis_process()
+    grant = new_grant(time.time())
+    await (await open_store(new.url)).save(grant.issuance)
+    async with SentinelVoice(old.port) as sentinel:
+        store = make_store(f"redis+sentinel://127.0.0.1:{sentinel.port}/tokens", connect_seconds=5.0)
+        old.pause()
+        opening = asyncio.create_task(store.open())
+        try:
+            # Its kernel takes connections; the greeting waits for it.
+            await asyncio.sleep(0.3)
+            assert not opening.done()
+            sentinel.master_port, sentinel.epoch = new.port, 2
+            old.resume()
+            answered = 0
+            async with asyncio.timeout(20):
+                while answered < 100:
+                    try:
+                        assert await store.find_access_token(grant.access) is not None, "the old master was asked"
+                        answered += 1
+                    except StoreUnavailable:
+                        await asyncio.sleep(0.01)
+        finally:
+            await asyncio.gather(opening, return_exceptions=True)
+            await store.close()
 
 
 async def test_sentinels_that_know_nothing_say_why(redis_process: StartRedis, open_store: OpenStore) -> None:

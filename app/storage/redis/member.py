@@ -84,6 +84,7 @@ class Member:
                 observer=parts.counts.of((self, wait_replicas)),
                 on_connected=parts.on_connected,
                 wait_replicas=wait_replicas,
+                confirms=moves,
                 coalesce_reads=slots is None,  # the keys of one MGET must share a slot
             )
 

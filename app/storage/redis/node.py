@@ -58,6 +58,7 @@ class RedisNode:
         on_connected: Callable[[], None] | None = None,
         wait_replicas: int = 0,
         coalesce_reads: bool = True,
+        confirms: bool = False,
     ) -> None:
         """``on_connected`` is called whenever a connection stands.
 
@@ -65,6 +66,7 @@ class RedisNode:
         have what it wrote; where they have not in time it fails, though the master has it. Such a node is for
         commands alone, not for reads, and has one connection: WAIT holds up whatever is behind it.
         Without ``coalesce_reads`` each read is a GET of its own in the batch.
+        With ``confirms`` a connection counts only if ``resolve`` still names its server when it stands.
         """
         self._connector = connector
         self._resolve = resolve
@@ -73,6 +75,7 @@ class RedisNode:
         self._check_due = 0.0
         self._wait_replicas = wait_replicas
         self._coalesce_reads = coalesce_reads
+        self._confirms = confirms
         self._wait = pack(b"WAIT", wait_replicas, int(deadline_seconds * 1000 / 2))
         self._random_bytes = random_bytes
         self._observer = observer
@@ -255,6 +258,7 @@ class RedisNode:
             try:
                 address = await self._resolve()
                 link = await self._connector.connect(address, self._link_lost)
+                await self._confirm_master(link, address)
             except StoreError as reason:
                 self._note_failure(reason)
                 pause = self._longer(pause)
@@ -272,6 +276,23 @@ class RedisNode:
                 self._on_connected()
             await gone.wait()
             pause = FIRST_RETRY_SECONDS * self._random_bytes(1)[0] / 255
+
+    async def _confirm_master(self, link: RedisLink, address: Address) -> None:
+        """Ask once more who the server is, where that may change; end the connection if it is another.
+
+        A master that hung while it was connected to, and was failed over meanwhile, greets as a master when it wakes
+        up: what it is asked then it answers from before. Raises StoreError.
+        """
+        if not self._confirms:
+            return
+        try:
+            if await self._resolve() == address:
+                return
+            reason: StoreError = StoreUnavailable("another server has become the master")
+        except StoreError as error:
+            reason = error
+        link.abort(reason)
+        raise again(reason)
 
     def _link_lost(self, link: RedisLink) -> None:
         gone = self._lost.pop(link, None)
