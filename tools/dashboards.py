@@ -314,6 +314,12 @@ DASHBOARDS: dict[str, tuple[str, list[Panel]]] = {
                 "UnknownKid.perSecond",
             ),
             Panel(
+                "Keys of clients",
+                "Sets of keys fetched from where clients publish them, in an hour by result.",
+                "short",
+                [Query(f"sum by (result) (increase(outgoing_fetches_total{{{J}}}[1h]))", "{{result}}")],
+            ),
+            Panel(
                 "Refused reloads",
                 "Configuration reloads that were refused, in an hour.",
                 "short",

@@ -27,6 +27,7 @@ from app.endpoints.addresses import ClientAddresses
 from app.endpoints.admission import Admission
 from app.endpoints.argon2id import Argon2idVerifier
 from app.endpoints.client_authentication import ClientAuthenticator, VerifiedSecrets
+from app.endpoints.client_keys import ClientKeys
 from app.endpoints.documents import Document, DocumentEndpoint, Health, HealthEndpoints, Readiness, StoreHealth
 from app.endpoints.introspection import IntrospectionEndpoint
 from app.endpoints.limits import Decides, Limits, OwnLimiter
@@ -51,6 +52,7 @@ from app.observability.metrics import Metrics
 from app.observability.process_limits import process_limits, read_file
 from app.observability.request_log import RequestLog
 from app.observability.tracing import NOTHING_TRACED, Traces
+from app.outgoing.fetching import Fetcher
 from app.protocol import metadata
 from app.protocol.errors import temporarily_unavailable
 from app.protocol.metadata import ServerFacts
@@ -184,6 +186,7 @@ class Service:
             verify_argon2id=Argon2idVerifier(self._argon2id_pool.executor).verify,
             verified_secrets=VerifiedSecrets(randomness.random_bytes),
             limits=self._limits,
+            client_keys=self._client_keys(),
             # RFC 7523 section 3 lets the token endpoint's URL stand for the server beside its issuer.
             assertion_audiences=(issuer, issuer + metadata.TOKEN_PATH),
             monotonic=clock.monotonic,
@@ -251,6 +254,15 @@ class Service:
         if settings.process.fast_path is FastPath.OFF:
             return HotRoutes(edge, routes, self._outer(behind, hot=routes, carries=True), carried=METHODS)
         return HotRoutes(edge, routes, self._outer(behind, hot=routes))
+
+    def _client_keys(self) -> ClientKeys:
+        outgoing = self.settings.outgoing
+        fetcher = Fetcher(
+            allowed=[ip_network(network) for network in outgoing.outgoing_allowed_networks],
+            ca_file=outgoing.outgoing_ca_file,
+            user_agent=f"auth-service/{__version__}",
+        )
+        return ClientKeys(fetcher.get, monotonic=clock.monotonic, on_fetched=self.metrics.fetched, traces=self._traces)
 
     def _outer(self, application: App, *, hot: Container[str] = (), carries: bool = False) -> Outer:
         return Outer(

@@ -15,6 +15,7 @@ from app.config.client_secrets import SecretsReader
 from app.config.keys import SigningAlgorithm
 from app.config.yaml_reader import Node, YamlReader
 from app.model.clients import AccessTokenFormat, Client, ClientAuthMethod, IntrospectionPolicy
+from app.outgoing.fetching import why_no_target
 from app.protocol.scopes import SCOPE_TOKEN
 
 MAX_CLIENT_TOKEN_SECONDS: Final = 86_400
@@ -100,10 +101,7 @@ class ClientReader:
         if "jwks" in fields:
             values["jwks"] = read_jwks(reader, fields["jwks"], self._of("jwks"))
         if "jwks_uri" in fields:
-            reader.report(
-                fields["jwks_uri"],
-                f"{self._of('jwks_uri')} is not available in this version: put the public keys under jwks",
-            )
+            values["jwks_uri"] = self._jwks_uri(fields["jwks_uri"])
         if len(reader.problems) > known_problems or client_id is None:
             return None
         client = Client(id=client_id, **values)
@@ -149,6 +147,13 @@ class ClientReader:
             if not form.fullmatch(text):
                 self._reader.report(item, f"{self._of(field)} has an item that is wrong", allowed)
         return tuple(text for _, text in items)
+
+    def _jwks_uri(self, node: Node) -> str | None:
+        uri = self._reader.text(node, self._of("jwks_uri"))
+        wrong = None if uri is None else why_no_target(uri)
+        if wrong is not None:
+            self._reader.report(node, f"{self._of('jwks_uri')} {wrong}", "such as https://app.example.com/jwks.json")
+        return uri
 
     def _rate_limit(self) -> int | None:
         if "rate_limit_per_minute" not in self._fields:

@@ -13,12 +13,15 @@ def check_client(client: Client, given: Collection[str]) -> Iterator[tuple[str, 
     if method in _SECRET_METHODS:
         if not client.secrets:
             yield "secrets", f"auth_method {method} needs at least one secret"
-        if "jwks" in given:
-            yield "jwks", f"jwks has no effect with auth_method {method}"
+        yield from _keys_without_effect(method, given)
     elif "secrets" in given:
         yield "secrets", f"secrets have no effect with auth_method {method}"
-    if method is ClientAuthMethod.PRIVATE_KEY_JWT and not client.jwks:
-        yield "jwks", "auth_method private_key_jwt needs jwks with at least one key"
+    if method is ClientAuthMethod.PRIVATE_KEY_JWT:
+        if "jwks" in given and "jwks_uri" in given:
+            # RFC 7591 section 2: they "MUST NOT both be present".
+            yield "jwks_uri", "jwks and jwks_uri exclude each other"
+        elif not client.jwks and client.jwks_uri is None:
+            yield "jwks", "auth_method private_key_jwt needs jwks with at least one key, or jwks_uri"
     if method is ClientAuthMethod.NONE:
         yield from _public(client, given)
     if not client.grants:
@@ -38,5 +41,10 @@ def _public(client: Client, given: Collection[str]) -> Iterator[tuple[str, str]]
     if "introspect" in given:
         # RFC 7662 section 2.1: the endpoint requires some form of authorization.
         yield "introspect", "auth_method none cannot introspect"
-    if "jwks" in given:
-        yield "jwks", "jwks has no effect with auth_method none"
+    yield from _keys_without_effect(client.auth_method, given)
+
+
+def _keys_without_effect(method: ClientAuthMethod, given: Collection[str]) -> Iterator[tuple[str, str]]:
+    for field in ("jwks", "jwks_uri"):
+        if field in given:
+            yield field, f"{field} has no effect with auth_method {method}"

@@ -50,6 +50,10 @@ no other method is accepted from the client |
 relative to the clients file; watched) and `env` (the name of a variable), and may have `not_after`, from which it is \
 refused |
 | `jwks` | | for `private_key_jwt`: a JWK set of public keys; with several, each needs a `kid` |
+| `jwks_uri` | | instead of `jwks`: the https URL of such a set. It is fetched when it is needed, kept for \
+as long as the answer says (one minute to one hour) and fetched again when a signature fits none of its keys, at most \
+twice a minute. Where it cannot be fetched the keys of before count for an hour more. Addresses that are not public \
+are refused: see `OUTGOING_ALLOWED_NETWORKS` |
 | `grants` | `[client_credentials]` | of `client_credentials` and `refresh_token` |
 | `scopes` | `[]` | what the client may ask for |
 | `default_scopes` | all of `scopes` | what it gets if it asks for none |

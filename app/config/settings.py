@@ -13,6 +13,7 @@ from app.config.clients_settings import ClientSettings
 from app.config.keys import KeySettings
 from app.config.limits import LimitSettings
 from app.config.listeners import ListenerSettings
+from app.config.outgoing import OutgoingSettings
 from app.config.process import ProcessSettings
 from app.config.store import StoreSettings
 from app.config.tokens import TokenSettings
@@ -29,4 +30,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clients: ClientSettings = ClientSettings()
     keys: KeySettings = KeySettings()
     limits: LimitSettings = LimitSettings()
+    outgoing: OutgoingSettings = OutgoingSettings()
     tracing: TracingSettings = TracingSettings()

@@ -14,10 +14,11 @@ import hmac
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
+from app.endpoints.client_keys import ClientKeys, Keys
 from app.endpoints.exchange import Request
 from app.endpoints.limits import Limits
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
-from app.protocol.client_assertion import VerifiedAssertion, peek_subject, verify_assertion
+from app.protocol.client_assertion import SIGNED_BY_NONE, VerifiedAssertion, peek_subject, verify_assertion
 from app.protocol.client_auth import (
     AssertionCredentials,
     PublicCredentials,
@@ -25,7 +26,7 @@ from app.protocol.client_auth import (
     generated_secret_ends,
     read_credentials,
 )
-from app.protocol.errors import invalid_client
+from app.protocol.errors import ProtocolError, invalid_client
 from app.protocol.form import Parameters
 from app.randomness import RandomBytes
 from app.storage.interface import TokenStore
@@ -101,6 +102,7 @@ class ClientAuthenticator:
         verify_argon2id: VerifyArgon2id,
         verified_secrets: VerifiedSecrets,
         limits: Limits,
+        client_keys: ClientKeys,
         assertion_audiences: tuple[str, ...],
         monotonic: Callable[[], float],
     ) -> None:
@@ -109,6 +111,7 @@ class ClientAuthenticator:
         self._verify_argon2id = verify_argon2id
         self._verified = verified_secrets
         self._limits = limits
+        self._client_keys = client_keys
         self._audiences = assertion_audiences
         self._monotonic = monotonic
         self._known = KnownCredentials()
@@ -138,7 +141,7 @@ class ClientAuthenticator:
         if isinstance(credentials, SecretCredentials):
             return await self._by_secret(request, credentials, now), None
         if isinstance(credentials, AssertionCredentials):
-            return self._by_assertion(request, credentials, now)
+            return await self._by_assertion(request, credentials, now)
         return self._by_id(request, credentials), None
 
     async def use_up(self, assertion: VerifiedAssertion) -> None:
@@ -180,7 +183,7 @@ class ClientAuthenticator:
                 return True
         return False
 
-    def _by_assertion(
+    async def _by_assertion(
         self, request: Request, credentials: AssertionCredentials, now: float
     ) -> tuple[Client, VerifiedAssertion]:
         subject = peek_subject(credentials.assertion)
@@ -191,10 +194,19 @@ class ClientAuthenticator:
             raise invalid_client("unknown_client")
         request.client_id = client.id
         _require_method(client, credentials.method)
-        verified = verify_assertion(
-            credentials.assertion, client_id=client.id, jwks=client.jwks, audiences=self._audiences, now=now
-        )
-        return client, verified
+        keys = await self._client_keys.of(client)
+        try:
+            return client, self._verified_assertion(credentials.assertion, client, keys, now)
+        except ProtocolError as refusal:
+            if refusal.reason != SIGNED_BY_NONE:
+                raise
+            newer = await self._client_keys.newer(client, keys)
+            if newer is None:
+                raise
+        return client, self._verified_assertion(credentials.assertion, client, newer, now)
+
+    def _verified_assertion(self, assertion: str, client: Client, keys: Keys, now: float) -> VerifiedAssertion:
+        return verify_assertion(assertion, client_id=client.id, jwks=keys, audiences=self._audiences, now=now)
 
     def _by_id(self, request: Request, credentials: PublicCredentials) -> Client:
         client = self._find_client(credentials.client_id)

@@ -56,6 +56,8 @@ class Client(msgspec.Struct, frozen=True):
     secrets: tuple[ClientSecret, ...] = ()
     jwks: tuple[dict[str, Any], ...] = ()
     """Public keys for ``private_key_jwt``, as JWK members (RFC 7517)."""
+    jwks_uri: str | None = None
+    """Where they are published instead; an absolute https URL."""
     grants: frozenset[str] = frozenset({"client_credentials"})
     scopes: tuple[str, ...] = ()
     """What the client may ask for."""

@@ -26,6 +26,7 @@ DECISION_SECONDS = (1e-6, 2.5e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e
 OPERATIONS = ("issue", "refresh", "introspect", "revoke")
 OUTCOMES = ("ok", "active", "inactive", "refused", "error")
 USUAL_STATUSES = (200, 400, 401, 429, 500, 503)
+FETCH_RESULTS = ("ok", "forbidden", "unreachable", "refused", "unusable")
 _FITTING_OUTCOMES = {
     "issue": ("ok", "refused", "error"),
     "refresh": ("ok", "refused", "error"),
@@ -121,6 +122,14 @@ class Metrics:
             registry=r,
         )
         self._reload_failures = {source: reloads.labels(source) for source in ("clients", "keys", "tls")}
+
+        fetches = Counter(
+            "outgoing_fetches",
+            "Documents fetched for clients: the sets of keys at a `jwks_uri`.",
+            ["result"],
+            registry=r,
+        )
+        self._fetches = {result: fetches.labels(result) for result in FETCH_RESULTS}
 
         self.audit_events_dropped = Counter(
             "audit_events_dropped", "Audit events that could not be written, or found no room to wait.", registry=r
@@ -261,6 +270,10 @@ class Metrics:
     def key_rotation(self, result: str) -> None:
         """This process tried to rotate: ``rotated``, ``lost`` (another was faster) or ``failed``."""
         self._rotations[result].inc()
+
+    def fetched(self, result: str) -> None:
+        """A document was fetched, or not: one of :data:`FETCH_RESULTS`."""
+        self._fetches[result].inc()
 
     def reload_failed(self, source: str) -> None:
         """A reload was refused: ``clients``, ``keys`` or ``tls``."""

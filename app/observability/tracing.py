@@ -105,8 +105,13 @@ class Traces:
         finally:
             span.part(name, started, self.now_ns(), {}, error=error)
 
-    async def awaited(self, name: str, attributes: Attributes, work: Coroutine[Any, Any, T]) -> T:
-        """What ``work`` returns; a part of the request's record, if it has one."""
+    async def awaited(
+        self, name: str, attributes: Attributes, work: Coroutine[Any, Any, T], *, of_others: bool = False
+    ) -> T:
+        """What ``work`` returns; a part of the request's record, if it has one.
+
+        ``of_others``: another server is asked.
+        """
         span = self.current
         if span is None:
             return await work
@@ -117,7 +122,7 @@ class Traces:
             error = type(failure).__name__
             raise
         finally:
-            span.part(name, started, self.now_ns(), attributes, error=error)
+            span.part(name, started, self.now_ns(), attributes, of_others=of_others, error=error)
 
 
 def _open_nothing(*request: object) -> RequestSpan:

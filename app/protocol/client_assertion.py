@@ -19,6 +19,8 @@ MAX_LIFE_SECONDS = 3600
 An hour and not less, because that is what Authlib gives its assertions, with no setting for another.
 """
 CLOCK_SKEW_SECONDS = 30
+SIGNED_BY_NONE = "assertion_signature"
+"""The reason where none of the keys has made the signature: newer ones might have."""
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 _BY_KEY_TYPE = {
     "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -116,7 +118,7 @@ def _verified_claims(assertion: str, jwks: Sequence[dict[str, Any]]) -> dict[str
             continue
         except (jwt.PyJWTError, ValueError, RecursionError):
             raise _refused("assertion_malformed") from None
-    raise _refused("assertion_signature")
+    raise _refused(SIGNED_BY_NONE)
 
 
 def candidate_keys(jwks: Sequence[dict[str, Any]], header: dict[str, Any]) -> list[PyJWK]:

@@ -92,6 +92,9 @@ redis://{{ include "auth-service.object" (list . "redis") }}.{{ .Release.Namespa
 {{- with $v.server.trustedProxies }}
 - {name: TRUSTED_PROXIES, value: {{ join "," . | quote }}}
 {{- end }}
+{{- with $v.outgoing.allowedNetworks }}
+- {name: OUTGOING_ALLOWED_NETWORKS, value: {{ join "," . | quote }}}
+{{- end }}
 {{- if $v.server.tls.existingSecret }}
 - {name: TLS_CERT_FILE, value: /etc/auth-service/tls/tls.crt}
 - {name: TLS_KEY_FILE, value: /etc/auth-service/tls/tls.key}

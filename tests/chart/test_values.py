@@ -76,6 +76,7 @@ BY_EXTRA_ENV = {
     "CLIENT_CREDENTIALS_FILE": "for a file of extraVolumes; clients.* is the way",
     "ALLOWED_SCOPES": "belongs to CLIENT_CREDENTIALS",
     "KEYS_FILE": "another word for KEYS_SOURCE",
+    "OUTGOING_CA_FILE": "for a file of extraVolumes",
     "REDIS_PASSWORD": "a secret in the environment; redis.existingSecret mounts a file",
 }
 

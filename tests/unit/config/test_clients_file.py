@@ -24,6 +24,7 @@ from app.model.clients import (
     ClientSecret,
     IntrospectionPolicy,
 )
+from app.protocol.client_jwks import MAX_KEYS
 
 DIGEST = hashlib.sha256(b"secret").digest()
 HASH = "sha256:" + base64.urlsafe_b64encode(DIGEST).rstrip(b"=").decode()
@@ -64,6 +65,9 @@ def public_jwk(kind: str) -> dict[str, Any]:
         curve = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1()}[kind]
         jwk = ECAlgorithm.to_jwk(ec.generate_private_key(curve).public_key(), as_dict=True)
     return {name: value for name, value in jwk.items() if name != "key_ops"}
+
+
+SIGNS = "id: a\nauth_method: private_key_jwt"
 
 
 def with_jwks(*keys: dict[str, Any]) -> str:
@@ -167,6 +171,18 @@ def test_a_key_that_could_not_verify_is_refused(change: dict[str, Any], message:
     assert messages(content)[0].startswith("f.yaml:5: client 'a': jwks.keys[0]")
 
 
+def test_where_keys_are_published_is_kept() -> None:
+    client = the_client(f"{SIGNS}\njwks_uri: https://app.example.com:8443/jwks.json?tenant=a")
+    assert (client.jwks, client.jwks_uri) == ((), "https://app.example.com:8443/jwks.json?tenant=a")
+
+
+def test_more_keys_than_can_be_tried_are_refused() -> None:
+    jwk = public_jwk("P-256")
+    keys = [{**jwk, "kid": str(number)} for number in range(MAX_KEYS + 1)]
+    assert parse_entry(with_jwks(*keys[:-1])).problems == ()
+    assert "has more than 32 keys" in messages(parse_entry(with_jwks(*keys)))[0]
+
+
 def test_short_rsa_keys_and_keys_that_cannot_be_told_apart_are_refused() -> None:
     assert "is too short" in messages(parse_entry(with_jwks(public_jwk("RSA-1024"))))[0]
     one, two = public_jwk("P-256"), public_jwk("P-256")
@@ -193,7 +209,26 @@ def test_short_rsa_keys_and_keys_that_cannot_be_told_apart_are_refused() -> None
         ("id: a\nauth_method: private_key_jwt", 3, "needs jwks with at least one key"),
         ("id: a\nauth_method: private_key_jwt\njwks: {keys: []}", 5, "needs jwks with at least one key"),
         ("id: a\njwks: {}", 4, "jwks must have keys"),
-        ("id: a\njwks_uri: https://a.example/jwks", 4, "not available in this version: put the public keys under jwks"),
+        (
+            f'id: a\njwks_uri: https://a.example/\nsecrets: [{{hash: "{HASH}"}}]',
+            4,
+            "jwks_uri has no effect with auth_method",
+        ),
+        (f"{SIGNS}\njwks_uri: http://a.example/jwks", 5, "jwks_uri is no absolute https URL; allowed: such as https:"),
+        (f"{SIGNS}\njwks_uri: 'https:///jwks'", 5, "is no absolute https URL"),
+        (f"{SIGNS}\njwks_uri: 'https://user:canary@a.example/'", 5, "jwks_uri contains a user name"),
+        (f"{SIGNS}\njwks_uri: 'https://a.example/#a'", 5, "has a fragment"),
+        (f"{SIGNS}\njwks_uri: 'https://a.example:99999/'", 5, "jwks_uri is no URL"),
+        (f"{SIGNS}\njwks_uri: 'https://a.example:0/'", 5, "has the port 0"),
+        (f"{SIGNS}\njwks_uri: 'https://a.example/a b'", 5, "is no URL of at most 2048 characters"),
+        (f"{SIGNS}\njwks_uri: 'https://a.example/{'a' * 2048}'", 5, "is no URL of at most 2048 characters"),
+        (f"{SIGNS}\njwks_uri: 7", 5, "must be text"),
+        (f"{SIGNS}\njwks_uri: https://a.example/\njwks: {{keys: []}}", 5, "jwks and jwks_uri exclude each other"),
+        (
+            "id: a\nauth_method: none\ngrants: [refresh_token]\njwks_uri: https://a.example/",
+            6,
+            "jwks_uri has no effect",
+        ),
         ("id: a\nauth_method: none", 3, "auth_method none cannot have the grant client_credentials"),
         ("id: a\nauth_method: none\ngrants: [refresh_token]\nintrospect: own", 6, "none cannot introspect"),
         ("id: a\nauth_method: none\ngrants: [refresh_token]\nsecrets: []", 6, "secrets have no effect"),

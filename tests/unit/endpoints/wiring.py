@@ -12,6 +12,7 @@ from app.clock import stopwatch
 from app.endpoints.admission import Admission
 from app.endpoints.argon2id import Argon2idVerifier
 from app.endpoints.client_authentication import ClientAuthenticator, VerifiedSecrets
+from app.endpoints.client_keys import ClientKeys
 from app.endpoints.exchange import Request, Response
 from app.endpoints.introspection import IntrospectionEndpoint
 from app.endpoints.limits import Limits, OwnLimiter
@@ -31,6 +32,7 @@ from app.keys.writer import entry_for
 from app.model.clients import AccessTokenFormat, Client, ClientAuthMethod, ClientSecret
 from app.observability.audit import silent_audit
 from app.observability.metrics import Metrics
+from app.outgoing.fetching import Fetched, FetchError
 from app.protocol.client_auth import sha256_secret
 from app.protocol.form import FORM_CONTENT_TYPE
 from app.protocol.metadata import INTROSPECTION_PATH, REVOCATION_PATH, TOKEN_PATH
@@ -142,6 +144,8 @@ class Wired:
         self.hashed: list[str] = []
         """The argon2id strings that were verified, in order."""
         self._argon2id = Argon2idVerifier(signing_threads().executor)
+        self.published: dict[str, bytes] = {}
+        self.fetched: list[tuple[str, str, str | None]] = []
         self.limits = Limits(
             make_limiter=OwnLimiter,
             client_per_minute=per_minute,
@@ -159,6 +163,7 @@ class Wired:
             assertion_audiences=(ISSUER, ISSUER + TOKEN_PATH),
             monotonic=self.clock,
             limits=self.limits,
+            client_keys=ClientKeys(self.fetch, monotonic=self.clock, on_fetched=self.metrics.fetched),
         )
         signed_tokens = SignedTokens(lambda: self.ring, ISSUER, self.metrics.unknown_kid.inc)
         shared: dict[str, Any] = {
@@ -194,6 +199,13 @@ class Wired:
     async def _verify_argon2id(self, phc: str, secret: str, address: str | None) -> bool:
         self.hashed.append(phc)
         return await self._argon2id.verify(phc, secret, address)
+
+    async def fetch(self, url: str, accept: str, traceparent: str | None) -> Fetched:
+        """What is published under a URL: what the test has put there."""
+        self.fetched.append((url, accept, traceparent))
+        if url not in self.published:
+            raise FetchError("refused", "the answer has the status 404")
+        return Fetched(self.published[url], None)
 
     async def send(self, path: str, request: Request) -> Answer:
         """What the edge answers, at once or later."""
