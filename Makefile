@@ -186,7 +186,7 @@ loadtest: $(DEVELOPMENT) ## run SCENARIO=smoke (or another of `make loadtest-lis
 loadtest-cluster: $(DEVELOPMENT) ## the same as a Job of the chart, in the current kube context (RELEASE=auth-service NAMESPACE=default)
 	@tools/go-tool helm
 	@PATH="$(CURDIR)/.tools/bin:$$PATH" $(BIN)/python -m loadtest cluster $(or $(SCENARIO),smoke) \
-	    --release $(or $(RELEASE),auth-service) --namespace $(or $(NAMESPACE),default)
+	    --release $(or $(RELEASE),auth-service) --namespace $(or $(NAMESPACE),default) $(LOADTEST_ARGS)
 
 .PHONY: loadtest-list
 loadtest-list: $(DEVELOPMENT)

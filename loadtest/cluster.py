@@ -18,6 +18,8 @@ from benchmarks.machine import REPOSITORY
 from loadtest.generator import Outcome
 from loadtest.verdict import Exit, exit_of, verdict_in
 
+PREPARE_SECONDS = 300.0
+"""How long the release may take to be ready with the load test's client."""
 START_SECONDS = 180.0
 """How long the Job's pod may take until k6 runs: its image may have to be fetched."""
 _LOOK_SECONDS = 1.0
@@ -47,12 +49,14 @@ def run_in_cluster(
         run_id: Stands in the Job's name; a Job cannot be changed, so each run has its own.
         settings: More values for helm, each ``path=value``.
     """
-    values = [f"loadTest.{name}" for name in ("enabled=true", f"scenario={script}", f"runId={run_id}")]
-    chart = str(REPOSITORY / "chart")
-    say(f"starting {script} as run {run_id} of release {release} in namespace {namespace}")
+    values = [f"loadTest.{name}" for name in ("enabled=true", f"scenario={script}", "runId=")]
     chosen = [argument for value in (*values, *settings) for argument in ("--set", value)]
-    upgrade = ["helm", "upgrade", release, chart, "--namespace", namespace, "--reuse-values"]
-    _run([*upgrade, *chosen])
+    upgrade = ["helm", "upgrade", release, str(REPOSITORY / "chart"), "--namespace", namespace, "--reuse-values"]
+    say(f"preparing release {release} in namespace {namespace}: its pods learn of the load test's client")
+    # First, and by itself: beside pods that are being replaced k6 takes their place on a small node, or measures a rollout.
+    _run([*upgrade, *chosen, "--wait", "--timeout", f"{PREPARE_SECONDS:g}s"])
+    say(f"starting {script} as run {run_id}")
+    _run([*upgrade, "--set", f"loadTest.runId={run_id}"])
     try:
         pod = _started_pod(namespace, _job_of(namespace, run_id))
         report.mkdir(parents=True, exist_ok=True)
