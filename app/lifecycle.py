@@ -22,6 +22,7 @@ from app.config.load import Loaded
 from app.config.settings import Settings
 from app.keys.errors import KeysError
 from app.observability.metrics import Metrics
+from app.web.probe import probe_client
 from app.web.serving import CannotListen, Listener, bind, serve
 
 logger = logging.getLogger("app.service")
@@ -79,7 +80,8 @@ async def run(
         logger.warning("%s", warning)
     metrics = Metrics()
     audit = audit_log(settings, metrics)
-    registry = ClientRegistry()
+    probing = probe_client(randomness.random_bytes) if settings.process.probe_interval_seconds else None
+    registry = ClientRegistry(own=None if probing is None else probing[0])
     reloader = ClientsReloader(
         ClientsSource(settings, environ),
         registry,
@@ -109,6 +111,7 @@ async def run(
         budget=shared_budget(settings, store),
         traces=tracing.traces,
         tls=tls,
+        probing=probing,
     )
     await service.start()
     await reloader.start()

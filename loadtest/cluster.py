@@ -53,7 +53,7 @@ def run_in_cluster(
     chosen = [argument for value in (*values, *settings) for argument in ("--set", value)]
     upgrade = ["helm", "upgrade", release, str(REPOSITORY / "chart"), "--namespace", namespace, "--reuse-values"]
     say(f"preparing release {release} in namespace {namespace}: its pods learn of the load test's client")
-    # First, and by itself: beside pods that are being replaced k6 takes their place on a small node, or measures a rollout.
+    # First, and by itself: beside pods that are being replaced k6 takes their place on a small node, and measures that.
     _run([*upgrade, *chosen, "--wait", "--timeout", f"{PREPARE_SECONDS:g}s"])
     say(f"starting {script} as run {run_id}")
     _run([*upgrade, "--set", f"loadTest.runId={run_id}"])

@@ -129,6 +129,18 @@ DASHBOARDS: dict[str, tuple[str, list[Panel]]] = {
                 "HighResponseTime.lagSeconds",
             ),
             Panel(
+                "Synthetic probe",
+                "Runs of the service's own probe in ten minutes by result; none where it is off.",
+                "short",
+                [Query(f"sum by (result) (increase(synthetic_probe_runs_total{{{J}}}[10m]))", "{{result}}")],
+            ),
+            Panel(
+                "Probe duration",
+                "How long a run of the probe takes: issue, introspect, revoke, introspect.",
+                "s",
+                _quantiles("synthetic_probe_duration_seconds"),
+            ),
+            Panel(
                 "Refusals",
                 "Refused and failed token operations a second by reason.",
                 "ops",

@@ -65,6 +65,7 @@ from app.web.edge import Edge
 from app.web.framework import METHODS, framework, openapi_document
 from app.web.hot_connections import HotTable
 from app.web.outer import Outer, nothing_here
+from app.web.probe import SyntheticProbe
 from app.web.routes import GET, POST, Route, route_table, under_issuer_path
 from app.web.serving import Draining
 from app.web.tls import ListenerTls
@@ -90,7 +91,9 @@ class Service:
         grants: Sequence[Grant] = GRANTS,
         traces: Traces = NOTHING_TRACED,
         tls: ListenerTls | None = None,
+        probing: tuple[Client, str] | None = None,
     ) -> None:
+        """``probing``: the synthetic probe's client and its secret; None for no probe."""
         self.settings = settings
         self.registry = registry
         self.store = store
@@ -130,6 +133,17 @@ class Service:
         self.public_application = self._public_application(issuer)
         self.metrics_application = self._metrics_application()
         self.admin_application: App = self._admin_application(issuer)
+        self._probe: SyntheticProbe | None = None
+        if probing is not None:
+            self._probe = SyntheticProbe(
+                self.public_application,
+                *probing,
+                base_path=urlsplit(issuer).path,
+                interval_seconds=settings.process.probe_interval_seconds,
+                on_run=metrics.probed,
+                stopwatch=clock.stopwatch,
+                random_bytes=randomness.random_bytes,
+            )
 
     async def start(self) -> None:
         """Start the background work. The store and the keeper are open already."""
@@ -140,6 +154,8 @@ class Service:
         self._in_background(self._sampler.run())
         self._in_background(self._limits.sweep_regularly())
         self._in_background(watch_certificates(certificate_files(self.settings), self.metrics.certificates_end))
+        if self._probe is not None:
+            self._in_background(self._probe.run())
         if self._tls_watcher is not None:
             self._in_background(self._tls_watcher.run())
 

@@ -18,7 +18,7 @@ from app.config.clients_file import SUFFIXES, read_clients_file
 from app.config.problems import ConfigurationError, Problem
 from app.config.secret_files import read_secret_file
 from app.config.settings import Settings
-from app.model.clients import Client
+from app.model.clients import PROBE_ID, Client
 from app.model.secret_text import SecretText
 
 
@@ -36,7 +36,9 @@ class ClientChanges(msgspec.Struct, frozen=True):
 class ClientRegistry:
     """The clients by their id."""
 
-    def __init__(self, clients: Iterable[Client] = ()) -> None:
+    def __init__(self, clients: Iterable[Client] = (), own: Client | None = None) -> None:
+        """``own``: a client of the service itself, which is found by its id, whatever is configured, and not listed."""
+        self._own = {} if own is None else {own.id: own}
         self._by_id: Mapping[str, Client] = MappingProxyType({})
         self._clients: tuple[Client, ...] = ()
         self.replace(clients)
@@ -51,9 +53,9 @@ class ClientRegistry:
 
     def replace(self, clients: Iterable[Client]) -> ClientChanges:
         """Put other clients in the place of all, and tell the difference."""
-        before = self._by_id
+        before = {client.id: client for client in self._clients}
         after = {client.id: client for client in clients}
-        self._by_id = after
+        self._by_id = after | self._own
         self._clients = tuple(after.values())
         return ClientChanges(
             added=tuple(sorted(after.keys() - before.keys())),
@@ -118,6 +120,11 @@ class ClientsSource:
                 warnings += content.warnings
         self._secret_files = tuple(dict.fromkeys(secret_files))
         problems += _given_twice(placed)
+        problems += [
+            Problem(place, f"client id {client.id!r} is the synthetic probe's own")
+            for place, client in placed
+            if client.id == PROBE_ID
+        ]
         clients = tuple(client for _, client in placed)
         problems += check_clients(self._settings, clients)
         if problems:

@@ -56,6 +56,15 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
             "same.",
         ),
     ] = FastPath.PROTOCOL
+    probe_interval_seconds: Annotated[
+        float,
+        setting(
+            "Seconds between two runs of the synthetic probe, which issues, introspects and revokes a token as a client "
+            "of its own: for alerts where hardly anybody calls. 0 turns it off.",
+            ge=0,
+            le=3600,
+        ),
+    ] = 0.0
     drain_seconds: Annotated[
         float,
         setting("How long the listener stays open after SIGTERM, so that balancers can turn away.", ge=0, le=3600),

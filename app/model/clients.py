@@ -5,6 +5,9 @@ from typing import Any
 
 import msgspec
 
+PROBE_ID = "auth-service:probe"
+"""The client of the service's own synthetic probe; no other may have this id."""
+
 
 class ClientAuthMethod(StrEnum):
     """``token_endpoint_auth_method`` values (RFC 7591 section 2) that the service supports."""

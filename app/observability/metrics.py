@@ -123,6 +123,16 @@ class Metrics:
         )
         self._reload_failures = {source: reloads.labels(source) for source in ("clients", "keys", "tls")}
 
+        probes = Counter(
+            "synthetic_probe_runs", "Runs of the service's own probe (PROBE_INTERVAL_SECONDS).", ["result"], registry=r
+        )
+        self._probes = {ok: probes.labels("ok" if ok else "failed") for ok in (True, False)}
+        self._probe_seconds = Histogram(
+            "synthetic_probe_duration_seconds",
+            "Time that a run of the service's own probe took: issue, introspect, revoke, introspect.",
+            buckets=REQUEST_SECONDS,
+            registry=r,
+        )
         fetches = Counter(
             "outgoing_fetches",
             "Documents fetched for clients: the sets of keys at a `jwks_uri`.",
@@ -270,6 +280,11 @@ class Metrics:
     def key_rotation(self, result: str) -> None:
         """This process tried to rotate: ``rotated``, ``lost`` (another was faster) or ``failed``."""
         self._rotations[result].inc()
+
+    def probed(self, ok: bool, seconds: float) -> None:
+        """The synthetic probe ran."""
+        self._probes[ok].inc()
+        self._probe_seconds.observe(seconds)
 
     def fetched(self, result: str) -> None:
         """A document was fetched, or not: one of :data:`FETCH_RESULTS`."""

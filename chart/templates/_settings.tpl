@@ -99,6 +99,9 @@ redis://{{ include "auth-service.object" (list . "redis") }}.{{ .Release.Namespa
 - {name: TLS_CERT_FILE, value: /etc/auth-service/tls/tls.crt}
 - {name: TLS_KEY_FILE, value: /etc/auth-service/tls/tls.key}
 {{- end }}
+{{- with $v.metrics.syntheticProbe.intervalSeconds }}
+- {name: PROBE_INTERVAL_SECONDS, value: {{ . | toString | quote }}}
+{{- end }}
 - {name: DRAIN_SECONDS, value: {{ $v.server.drainSeconds | int64 | toString | quote }}}
 - {name: LOG_LEVEL, value: {{ $v.logging.level }}}
 - {name: LOG_FORMAT, value: {{ $v.logging.format }}}
