@@ -1,5 +1,5 @@
 # Every target that people use has a "##" line; `make` alone prints them.
-# Settings: PYTHON=... the interpreter to start from, PYTEST_ARGS=... more arguments for pytest, UPGRADE=1 with `make lock`.
+# Settings: PYTHON=... the interpreter to start from, PYTEST_ARGS=... more arguments for pytest, JOBS=... processes that test, UPGRADE=1 with `make lock`.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -9,6 +9,8 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+# How many processes run tests at a time; 0: none beside pytest's own.
+JOBS ?= 2
 NPM_TESTS := tests/clients/npm
 TIMED := tools/timed
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' app/__init__.py)
@@ -105,7 +107,7 @@ test: ## all tests; brings the programs that they need (redis-server, node) wher
 	@$(TIMED) "programs" $(MAKE) -s programs
 	@$(TIMED) "client libraries" $(MAKE) -s client-libraries
 	@$(TIMED) "chart tools" $(MAKE) -s -j2 chart-tools
-	@$(TIMED) "tests" $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(TIMED) "tests" $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: k6
 k6:
@@ -130,6 +132,13 @@ prove: $(DEVELOPMENT) programs ## every fault against real processes under load;
 	@results=$$(mktemp -d); trap 'rm -rf "$$results"' EXIT; \
 	PROVE_RESULTS=$$results $(BIN)/python -m pytest -m prove -v -s --tb=short tests/proving $(PYTEST_ARGS) \
 	&& { test -n "$(PYTEST_ARGS)" || $(BIN)/python -m tests.proving.page "$$results"; }
+
+.PHONY: live-fire
+live-fire: $(DEVELOPMENT) programs ## faults until the alerts fire, with a real Prometheus and Alertmanager; writes the table of docs/operations/alerts.md
+	@$(BIN)/python tools/programs.py install prometheus prometheus-alertmanager wrk
+	@results=$$(mktemp -d); trap 'rm -rf "$$results"' EXIT; \
+	LIVE_FIRE_RESULTS=$$results $(BIN)/python -m pytest -m live_fire -v -s --tb=short tests/livefire $(PYTEST_ARGS) \
+	&& { test -n "$(PYTEST_ARGS)" || $(BIN)/python -m tests.livefire.figures "$$results"; }
 
 .PHONY: test-plain
 test-plain: $(DEVELOPMENT) programs ## the tests of HTTP, Redis and the stores, with every rollback switch off

@@ -2,6 +2,7 @@
 """What a container image is made of, as CycloneDX 1.6: the base's packages, the interpreter, and Python's packages.
 
     docker run --rm -i --entrypoint python IMAGE -I - --name IMAGE < tools/image_sbom.py > image.cdx.json
+    kubectl exec -i POD -- python -I - --name IMAGE < tools/image_sbom.py > image.cdx.json
     python tools/image_sbom.py --root UNPACKED --name IMAGE > image.cdx.json
 
 Rules:

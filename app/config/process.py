@@ -59,8 +59,8 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     probe_interval_seconds: Annotated[
         float,
         setting(
-            "Seconds between two runs of the synthetic probe, which issues, introspects and revokes a token as a client "
-            "of its own: for alerts where hardly anybody calls. 0 turns it off.",
+            "Seconds between two runs of the synthetic probe, which issues, introspects and revokes a token as a "
+            "client of its own: for alerts where hardly anybody calls. 0 turns it off.",
             ge=0,
             le=3600,
         ),
