@@ -68,7 +68,9 @@ def test_it_drains_for_as_long_as_it_is_set_and_the_metrics_listener_closes_last
             if not is_closed(("127.0.0.1", port)):
                 last_open[listener] = time.monotonic()
     assert process.wait() == 0
-    assert last_open["metrics_url"] >= last_open["base_url"] > began + 0.45
+    # Between two looks at one listener there is one at the other, and both may close meanwhile.
+    assert last_open["metrics_url"] > last_open["base_url"] - 0.05
+    assert last_open["base_url"] > began + 0.45
 
 
 @pytest.fixture
