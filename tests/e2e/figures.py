@@ -14,6 +14,8 @@ KEPT = ROOT / "dist" / "e2e.json"
 PAGE = ROOT / "docs" / "reliability.md"
 RUN = "run"
 """The name of a scenario's date and commit, beside its figures."""
+BAR = "\\|"
+"""A bar that ends no cell."""
 BEGIN, END = "<!-- cluster:begin -->", "<!-- cluster:end -->"
 
 
@@ -40,7 +42,7 @@ def run_now() -> str:
 def section(kept: dict[str, dict[str, str]]) -> str:
     """The table of the page."""
     rows = [
-        f"| {scenario} | {'<br>'.join(f'{n}: **{v}**' for n, v in m.items() if n != RUN)} | {m[RUN]} |"
+        f"| {scenario.replace('|', BAR)} | {'<br>'.join(f'{n}: **{v}**' for n, v in m.items() if n != RUN)} | {m[RUN]} |"
         for scenario, m in sorted(kept.items())
     ]
     return "\n".join([BEGIN, "| scenario | measured | run |", "|---|---|---|", *rows, END])
