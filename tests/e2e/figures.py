@@ -42,8 +42,8 @@ def run_now() -> str:
 def section(kept: dict[str, dict[str, str]]) -> str:
     """The table of the page."""
     rows = [
-        f"| {scenario.replace('|', BAR)} | {'<br>'.join(f'{n}: **{v}**' for n, v in m.items() if n != RUN)} | {m[RUN]} |"
-        for scenario, m in sorted(kept.items())
+        f"| {name.replace('|', BAR)} | {'<br>'.join(f'{n}: **{v}**' for n, v in m.items() if n != RUN)} | {m[RUN]} |"
+        for name, m in sorted(kept.items())
     ]
     return "\n".join([BEGIN, "| scenario | measured | run |", "|---|---|---|", *rows, END])
 

@@ -16,6 +16,7 @@ NOT_FIRED = {
     "ClockSkew": "needs another clock; `promtool test rules`",
     "ErrorBudgetBurnSlow": "windows of days; `promtool test rules`",
     "NoSigningKey": "a ring without a key that signs is refused at the start; `promtool test rules`",
+    "NoPublishedSuccessor": "did not within two minutes of stopped rotation; `promtool test rules`",
     "Watchdog": "always fires; the receiver of its signs of life is told again and again (seen)",
 }
 

@@ -22,7 +22,6 @@ OVERRIDES: Mapping[str, str] = {
     "KeyRotationOverdue.seconds": "5",
     "SigningKeyOld.seconds": "12",
     "SigningKeyOld.for": "5s",
-    "NoPublishedSuccessor.for": "5s",
     "MemoryLeak.ratio": "0.1",
     "MemoryLeak.ageSeconds": "30",
 }
