@@ -8,7 +8,8 @@ Built on PyYAML's stream of events rather than on its documents, because
 
 Rules:
 - A reading method returns None after it reported why the value cannot be used; the caller goes on.
-- A message repeats keys and the names of fields, never a value: any value may be a misplaced secret.
+- A message repeats keys and the names of fields, never a value: any value may be a misplaced secret. A key that does
+  not look like a mistyped name may be one too.
 """
 
 import re
@@ -24,6 +25,7 @@ from app.config.problems import Problem, did_you_mean
 _MAX_DEPTH: Final = 20
 _MAX_ITEMS: Final = 1000
 """Items of a list inside a client; aliases could otherwise multiply a small file."""
+_LIKE_A_NAME: Final = re.compile(r"[A-Za-z_<]{1,32}")
 _PREFIX: Final = "tag:yaml.org,2002:"
 _Choice = TypeVar("_Choice", bound=StrEnum)
 # libyaml is twenty times faster; PyYAML's own parser stands in where it was built without.
@@ -89,7 +91,7 @@ class YamlReader:
             name = key.text
             if key.tag in ("map", "seq") or name not in known:
                 hint = did_you_mean(name, tuple(known))
-                shown = f" {name[:40]!r}" if repeat_keys else ""
+                shown = f" {name!r}" if repeat_keys and _LIKE_A_NAME.fullmatch(name) else ""
                 self.report(key, f"{what} has an unknown key{shown}{hint}", ", ".join(known))
             elif name in fields:
                 self.report(key, f"{what} has {name} twice")

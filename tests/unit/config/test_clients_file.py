@@ -259,6 +259,9 @@ def test_short_rsa_keys_and_keys_that_cannot_be_told_apart_are_refused() -> None
         (f'id: a\nsecrets: [{{hash: "{HASH}"}}]\nrefresh_token: {{enabled: true}}', 5, "needs refresh_token among"),
         (f'id: a\nsecrets: [{{hash: "{HASH}"}}]\ngrants: []', 5, "grants must not be empty"),
         (f'id: a\nsecrets: [{{hash: "{HASH}"}}]\n<<: {{scopes: [a]}}', 5, "unknown key '<<'"),
+        # What does not look like a mistyped name may be a secret in the wrong place.
+        ("id: a\ncanary-0123456789: 1", 4, "clients[0] has an unknown key; allowed"),
+        (f"id: a\n{'c' * 33}: 1", 4, "clients[0] has an unknown key; allowed"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(fields: str, line: int, message: str) -> None:
