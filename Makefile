@@ -178,8 +178,8 @@ docs: $(RUNTIME) ## write the pages that are generated from the code (configurat
 	@$(BIN)/python tools/alert_pages.py
 
 .PHONY: dashboards
-dashboards: $(RUNTIME) ## write dashboards/*.json from their description in tools/dashboards.py
-	@$(BIN)/python tools/dashboards.py
+dashboards: $(RUNTIME) ## write dashboards/*.json from their description in tools/dashboards/
+	@$(BIN)/python -m tools.dashboards
 
 .PHONY: bench
 bench: $(RUNTIME) ## measure the service against a bare server and print the table (minutes; BENCH_ARGS="--rounds 1")

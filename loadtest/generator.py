@@ -1,6 +1,7 @@
 """k6: where it is, and one run of it."""
 
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -47,7 +48,9 @@ def run(scenario: Scenario, *, environ: Mapping[str, str], report: Path, cores: 
     report.mkdir(parents=True, exist_ok=True)
     told = {**scenario.environ, **environ, "REPORT_DIR": str(report)}
     command = [find_k6(), "run", "--no-usage-report", "--include-system-env-vars"]
-    command += ["--tag", f"testid={told.get('RUN_ID', 'local')}"]
+    # Labels of what K6_OUT writes to Prometheus: the dashboards are bound to job and instance.
+    for tag in (f"testid={told.get('RUN_ID', 'local')}", "job=k6", f"instance={platform.node()}"):
+        command += ["--tag", tag]
     lines = []
     process = subprocess.Popen(
         [*command, str(REPOSITORY / "k6" / f"{scenario.script}.js")],

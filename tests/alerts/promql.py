@@ -59,6 +59,9 @@ def result_labels(expression: promql.Expr, known: Mapping[str, Labels]) -> Label
         inner = result_labels(expression.expr, known)
         by = frozenset(expression.modifier.labels) if expression.modifier else frozenset[str]()
         assert by <= inner, f"by ({sorted(by - inner)}) is not there: {expression}"
+        if str(expression.op) == "count_values":
+            assert expression.param is not None
+            return by | {expression.param.val}
         return by
     if isinstance(expression, promql.BinaryExpr):
         return _binary(expression, known)
@@ -79,7 +82,7 @@ def _call(call: promql.Call, known: Mapping[str, Labels]) -> Labels:
     if text.startswith("histogram_quantile("):
         assert "le" in union, f"le is dropped: {call}"
         return union - {"le"}
-    return union
+    return union | {call.args[1].val} if text.startswith("label_replace(") else union
 
 
 def _is_number(expression: promql.Expr) -> bool:

@@ -1,4 +1,4 @@
-"""Dashboards: generated, complete by the rules of Grafana's dashboard-linter, and asking only for what exists."""
+"""Dashboards: generated, whole, and asking only for what exists."""
 
 import json
 import re
@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 from prometheus_client import Metric
 
-from tests.alerts.promql import Labels, parse, result_labels
+from tests.alerts.promql import Labels, result_labels
 from tests.alerts.rule_files import RULE_FILES, alerts, external_metrics, rules
 from tests.alerts.test_metrics_of_rules import OF_OTHER_SETTINGS
+from tests.dashboards.boards import Board, panels, parsed, targets
 from tests.observability.scraped import scraped_labels
-from tools.dashboards import DASHBOARDS, FOLDER, files, threshold
+from tools.dashboards.catalogue import DASHBOARDS, FOLDER, file_of, files
+from tools.dashboards.model import Panel, threshold
 
 PAGES = sorted(FOLDER.glob("*.json"))
 each = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+OF_A_TARGET = frozenset({"cluster", "namespace"})
+"""Labels that a target may have; every query allows their absence."""
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -24,18 +28,13 @@ def read(path: Path) -> dict[str, Any]:
     return document
 
 
-def targets(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    for panel in document["panels"]:
-        for target in panel["targets"]:
-            yield panel, target
+def shown() -> Iterator[tuple[Panel, Mapping[str, Any]]]:
+    """Every panel as it is described and as it is in the file."""
+    for dashboard in DASHBOARDS:
+        yield from zip(dashboard.panels(), panels(read(file_of(dashboard))), strict=True)
 
 
-def as_prometheus_reads(expression: str) -> str:
-    expression = expression.replace("$__rate_interval", "5m")
-    return re.sub(r"\$(job|instance|namespace|testid)", ".+", expression)
-
-
-def test_the_files_are_what_the_description_says() -> None:
+def test_the_files_are_what_the_descriptions_say() -> None:
     assert {path: path.read_text() for path in PAGES} == files(), "make dashboards writes them anew"
 
 
@@ -47,95 +46,102 @@ def test_every_dashboard_that_an_alert_names_exists() -> None:
 
 
 @each
-def test_a_dashboard_has_the_variables_that_make_it_portable(path: Path) -> None:
-    document = read(path)
-    variables = {variable["name"]: variable for variable in document["templating"]["list"]}
-    assert document["uid"] == path.stem
-    assert document["editable"] is False
-    assert variables["datasource"]["type"] == "datasource"
-    assert variables["datasource"]["query"] == "prometheus"
-    assert set(variables) in (
-        {"datasource", "job", "instance"},
-        {"datasource", "namespace"},
-        {"datasource", "testid"},
-    )
-    for name, variable in variables.items():
-        assert variable["label"]
-        if name != "datasource":
-            assert variable["allValue"] == ".+"
-            assert variable["multi"]
-            assert variable["datasource"]["uid"] == "${datasource}"
-    assert len(document["panels"]) <= 25
+def test_a_dashboard_can_be_looked_at_by_cluster_namespace_job_and_instance(path: Path) -> None:
+    board = read(path)
+    variables = {variable["name"]: variable for variable in board["templating"]["list"]}
+    assert board["uid"] == path.stem
+    assert list(variables)[:5] == ["datasource", "cluster", "namespace", "job", "instance"]
+    assert variables["cluster"]["allValue"] == ".*", "a plain scrape has no such label"
+    assert variables["cluster"]["current"]["value"] == ["$__all"]
 
 
 @each
-def test_every_panel_says_what_it_shows(path: Path) -> None:
-    document = read(path)
-    titles = [panel["title"] for panel in document["panels"]]
+def test_every_selector_is_bound_to_the_chosen_targets(path: Path) -> None:
+    for where, target in targets(read(path)):
+        for selector in re.findall(r"\{([^}]*)\}", target["expr"]):
+            for name in ("cluster", "namespace", "job", "instance"):
+                assert f'{name}=~"${name}"' in selector, where
+
+
+@each
+def test_a_dashboard_has_at_most_25_panels_each_with_a_title_of_its_own(path: Path) -> None:
+    board = read(path)
+    assert len(board["panels"]) <= 25
+    titles = [panel["title"] for panel in board["panels"]]
     assert len(set(titles)) == len(titles)
-    for panel in document["panels"]:
-        assert panel["title"]
-        assert panel["description"].endswith(".")
-        assert panel["fieldConfig"]["defaults"]["unit"]
-        assert panel["datasource"]["uid"] == "${datasource}"
-        assert panel["targets"]
+    assert all(panel["description"].endswith(".") for panel in panels(board))
+    assert all(target["legendFormat"] for _, target in targets(board))
 
 
 @each
-def test_every_query_is_bound_to_the_chosen_targets(path: Path) -> None:
-    for _, target in targets(read(path)):
-        selectors = re.findall(r"\{([^}]*)\}", target["expr"])
-        bound = {"auth-service-kubernetes": "namespace", "auth-service-load-test": "testid"}.get(path.stem, "job")
-        assert all(f'{bound}=~"${bound}"' in selector for selector in selectors)
-        assert target["legendFormat"]
-        for function in ("rate(", "irate("):
-            for window in re.findall(re.escape(function) + r"[^\[]*\[([^\]]*)\]", target["expr"]):
-                assert window == "$__rate_interval"
+def test_panels_lie_side_by_side(path: Path) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in read(path)["panels"]:
+        grid = panel["gridPos"]
+        assert grid["x"] + grid["w"] <= 24
+        cells = {(grid["x"] + x, grid["y"] + y) for x in range(grid["w"]) for y in range(grid["h"])}
+        assert not cells & taken, panel["title"]
+        taken |= cells
+
+
+def test_the_overview_begins_with_the_objectives() -> None:
+    titles = [panel["title"] for panel in read(FOLDER / "auth-service-overview.json")["panels"]]
+    assert titles[0].startswith("Objectives")
+    assert titles[1] == "Error budget left"
+    assert titles[2].startswith("Burn rate")
 
 
 @each
-def test_counters_are_not_shown_raw_and_only_counters_have_rates(path: Path, scrape: Mapping[str, Metric]) -> None:
-    counters = {f"{family.name}_total" for family in scrape.values() if family.type == "counter"}
-    gauges = {family.name for family in scrape.values() if family.type == "gauge"}
-    for _, target in targets(read(path)):
-        for name in counters:
-            if name in target["expr"]:
-                assert re.search(rf"(rate|increase)\({name}\{{", target["expr"])
-        for function, name in re.findall(r"(rate|increase)\((\w+)\{", target["expr"]):
-            assert name not in gauges, function
+def test_graphs_of_latency_ask_for_exemplars_and_nothing_else_does(path: Path) -> None:
+    for panel in panels(read(path)):
+        for target in panel["targets"]:
+            latency = panel["type"] == "timeseries" and "histogram_quantile" in target["expr"]
+            assert target["exemplar"] is latency
 
 
 @each
-def test_queries_and_legends_use_what_exists(path: Path, scrape: Mapping[str, Metric]) -> None:
-    known: dict[str, Labels] = {**external_metrics(), **OF_OTHER_SETTINGS, **scraped_labels(scrape)}
-    for rule_file in RULE_FILES:
-        for rule in rules(rule_file):
-            if "record" in rule:
-                known[rule["record"]] = frozenset({"job", "slo"})
-    for _, target in targets(read(path)):
-        labels = result_labels(parse(as_prometheus_reads(target["expr"])), known)
-        assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= labels
+def test_deploys_starts_and_rotations_are_marked(path: Path) -> None:
+    marks = {mark["name"] for mark in read(path)["annotations"]["list"]}
+    assert marks == (set() if path.stem == "auth-service-kubernetes" else {"Deploys", "Starts", "Rotations"})
 
 
 def test_the_red_lines_are_the_thresholds_of_the_alerts() -> None:
-    for name, (_, panels) in DASHBOARDS.items():
-        document = read(FOLDER / f"auth-service-{name}.json")
-        for panel, shown in zip(panels, document["panels"], strict=True):
-            steps = shown["fieldConfig"]["defaults"]["thresholds"]["steps"]
-            assert [s["value"] for s in steps[1:]] == ([threshold(panel.threshold)] if panel.threshold else [])
+    for panel, in_file in shown():
+        steps = in_file["fieldConfig"]["defaults"]["thresholds"]["steps"]
+        if panel.threshold is None:
+            assert steps[1:] in ([], [{"color": "green", "value": 0}]), panel.title
+        else:
+            assert steps[1]["value"] == threshold(panel.threshold)
+            assert [step["color"] for step in steps] == (["red", "green"] if panel.below else ["green", "red"])
+            assert f" threshold {panel.threshold} " in in_file["description"]
+            assert in_file["links"][0]["url"].endswith(f"/{panel.threshold.partition('.')[0]}.md")
+
+
+@each
+def test_only_counters_have_rates(path: Path, scrape: Mapping[str, Metric]) -> None:
+    gauges = {family.name for family in scrape.values() if family.type == "gauge"}
+    for where, target in targets(read(path)):
+        for function, name in re.findall(r"(rate|increase)\((\w+)\{", target["expr"]):
+            assert name not in gauges, f"{function} in {where}"
+
+
+@each
+def test_queries_legends_and_marks_use_what_exists(path: Path, scrape: Mapping[str, Metric]) -> None:
+    exported: dict[str, Labels] = {**external_metrics(), **OF_OTHER_SETTINGS, **scraped_labels(scrape)}
+    known = {name: labels | OF_A_TARGET for name, labels in exported.items()}
+    for rule_file in RULE_FILES:
+        for rule in rules(rule_file):
+            if "record" in rule:
+                known[rule["record"]] = result_labels(parsed(rule["expr"]), known) | set(rule.get("labels", {}))
+    board: Board = read(path)
+    asked = [(target["expr"], target["legendFormat"]) for _, target in targets(board)]
+    asked += [(mark["expr"], mark["titleFormat"]) for mark in board["annotations"]["list"]]
+    for expression, legend in asked:
+        labels = result_labels(parsed(expression), known)
+        assert set(re.findall(r"\{\{(\w+)\}\}", legend)) <= labels, expression
 
 
 def test_no_metric_of_the_service_is_shown_and_alerted_nowhere(scrape: Mapping[str, Metric]) -> None:
     text = "".join(path.read_text() for path in (*PAGES, *RULE_FILES))
     orphans = {family.name for family in scrape.values() if family.name not in text}
-    assert orphans == ORPHANS
-
-
-ORPHANS = {
-    "process_virtual_memory_bytes",
-    "process_max_fds",
-    "python_info",
-    "python_gc_objects_collected",
-    "python_gc_objects_uncollectable",
-}
-"""What prometheus_client's collectors tell beside."""
+    assert orphans == {"process_virtual_memory_bytes", "python_info"}, "what prometheus_client tells beside"
