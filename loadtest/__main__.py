@@ -21,7 +21,7 @@ from benchmarks.servers import ServerError
 from loadtest import target as targets
 from loadtest.cluster import ClusterError, run_in_cluster
 from loadtest.generator import GeneratorMissing, find_k6, run
-from loadtest.guide import run_guide
+from loadtest.guide import STAGES, run_guide, token_seconds
 from loadtest.scenarios import SCENARIOS, scenario
 from loadtest.target import Target
 from loadtest.verdict import Exit
@@ -60,20 +60,21 @@ def run_one(name: str, url: str | None, out: Path | None) -> None:
         _end(Exit.USAGE, str(error.args[0]))
     except ServerError as error:
         _end(Exit.NOT_RUN, str(error))
-    click.echo(f"{outcome.exit.name.lower().replace('_', ' ')}; reports are in {outcome.report}", err=True)
+    click.echo(f"{outcome.exit.words}; reports are in {outcome.report}", err=True)
     sys.exit(outcome.exit)
 
 
 @main.command("guide", help="The whole performance test of the guide, with its validation checklist filled in.")
 @_URL
 @_OUT
-def guide(url: str | None, out: Path | None) -> None:
+@click.option("--stage", "stages", multiple=True, type=click.Choice(STAGES), help="Only this; with --out, again.")
+def guide(url: str | None, out: Path | None, stages: tuple[str, ...]) -> None:
     try:
         find_k6()
-        with _target(url) as target:
-            folder = out or _folder("guide")
-            environ = targets.given_by(os.environ)
-            path, passed = run_guide(target, folder, environ, click.echo, time.monotonic)
+        environ = targets.given_by(os.environ)
+        folder = out or _folder("guide")
+        with _target(url, token_seconds(environ)) as target:
+            path, passed = run_guide(target, folder, environ, click.echo, time.monotonic, stages or STAGES)
     except (KeyError, GeneratorMissing) as error:
         _end(Exit.USAGE, str(error.args[0]))
     except (ServerError, OSError) as error:
@@ -103,14 +104,15 @@ def cluster(script: str, release: str, namespace: str, settings: tuple[str, ...]
         )
     except ClusterError as error:
         _end(Exit.NOT_RUN, str(error))
-    click.echo(f"{outcome.exit.name.lower().replace('_', ' ')}; reports are in {outcome.report}", err=True)
+    click.echo(f"{outcome.exit.words}; reports are in {outcome.report}", err=True)
     sys.exit(outcome.exit)
 
 
-def _target(url: str | None) -> contextlib.AbstractContextManager[Target]:
+def _target(url: str | None, seconds: int = targets.TOKEN_SECONDS) -> contextlib.AbstractContextManager[Target]:
     if url is not None:
         return contextlib.nullcontext(targets.remote(url.rstrip("/"), os.environ))
-    return targets.local({"REDIS_URL": os.environ["REDIS_URL"]} if os.environ.get("REDIS_URL") else None)
+    redis = {"REDIS_URL": os.environ["REDIS_URL"]} if os.environ.get("REDIS_URL") else None
+    return targets.local(redis, token_seconds=seconds)
 
 
 def _folder(name: str) -> Path:

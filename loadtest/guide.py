@@ -1,76 +1,88 @@
 """The guide's performance test as one command: its stages in order, the service's own figures around each, a report."""
 
+import contextlib
+import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.machine import describe
-from loadtest import scrape
-from loadtest.checklist import Line, as_markdown, checklist
-from loadtest.generator import Outcome, run
-from loadtest.scenarios import scenario
+from loadtest import guide_page, scrape
+from loadtest.generator import run
+from loadtest.record import Record, RunFacts, StageEnd, read_record, write_json
+from loadtest.sampling import Sampling
+from loadtest.scenarios import Scenario, scenario
 from loadtest.target import Target
-from loadtest.verdict import Exit, Verdict
 
 STAGES = ("basic", "stress", "spike", "endurance", "users", "introspections")
 """The guide's four, and the two that its checklist asks for beside them."""
+TOKEN_SECONDS = 600
+"""How long a token lives at the service that is started for the run: longer than a stage asks about its one token (five
+minutes), and a third of endurance, so that the number of live tokens settles and growth beyond it is a leak."""
+
+
+def token_seconds(environ: Mapping[str, str]) -> int:
+    """The life of a token in a run that ``DURATION_FACTOR`` stretches or shortens."""
+    return max(60, round(TOKEN_SECONDS * float(environ.get("DURATION_FACTOR", "1"))))
 
 
 def run_guide(
-    target: Target, folder: Path, environ: Mapping[str, str], say: Callable[[str], None], wall: Callable[[], float]
+    target: Target,
+    folder: Path,
+    environ: Mapping[str, str],
+    say: Callable[[str], None],
+    wall: Callable[[], float],
+    only: Sequence[str] = STAGES,
 ) -> tuple[Path, bool]:
-    """Run all stages. Returns the report's path, and whether every line of the checklist passed."""
-    outcomes: dict[str, Outcome] = {}
-    usages: dict[str, scrape.Usage] = {}
-    for index, name in enumerate(STAGES, 1):
+    """Run the stages, each into its own folder; with ``only`` some of them again in the folder of an earlier run.
+
+    Returns the report's path, and whether every line of the checklist passed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "run.json").exists():
+        write_json(folder / "run.json", RunFacts(_utc(), target.where, describe(), environ))
+    chosen = [(index, name) for index, name in enumerate(STAGES, 1) if name in only]
+    for index, name in chosen:
         stage = scenario(name)
         say(f"[{index}/{len(STAGES)}] {name}: {stage.says}")
-        report = folder / f"{index}-{name}"
-        report.mkdir(parents=True)
-        before, began = _scrape(target, report / "metrics-before.txt"), wall()
-        outcomes[name] = run(stage, environ={**target.environ, **environ}, report=report, cores=target.cores)
-        after, seconds = _scrape(target, report / "metrics-after.txt"), wall() - began
-        if before is not None and after is not None:
-            usages[name] = scrape.usage(before, after, seconds)
-        say(f"[{index}/{len(STAGES)}] {name}: {outcomes[name].exit.name.lower().replace('_', ' ')}")
-    verdicts = {name: outcome.verdict for name, outcome in outcomes.items() if outcome.verdict is not None}
-    lines = checklist(verdicts, {name: outcome.exit for name, outcome in outcomes.items()}, usages)
+        end = _run_stage(stage, target, folder / f"{index}-{name}", environ, wall)
+        say(f"[{index}/{len(STAGES)}] {name}: {end.exit.words} after {end.seconds:.0f} s")
+    record = read_record(folder)
+    return write_report(record, folder), guide_page.passed(record)
+
+
+def _run_stage(
+    stage: Scenario, target: Target, report: Path, environ: Mapping[str, str], wall: Callable[[], float]
+) -> StageEnd:
+    if report.exists():
+        shutil.rmtree(report)
+    report.mkdir()
+    began, load_before, start = _utc(), os.getloadavg()[0], wall()
+    _scrape(target, report / "metrics-before.txt")
+    with contextlib.ExitStack() as running:
+        if target.metrics_url is not None:
+            running.enter_context(Sampling(target.metrics_url, report / "usage.csv"))
+        outcome = run(stage, environ={**target.environ, **environ}, report=report, cores=target.cores)
+    _scrape(target, report / "metrics-after.txt")
+    end = StageEnd(stage.name, outcome.exit, wall() - start, began, round(load_before, 2))
+    write_json(report / "stage.json", end)
+    return end
+
+
+def _utc() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M}"
+
+
+def write_report(record: Record, folder: Path) -> Path:
+    """Write ``report.md`` and its charts into a run's folder, also for a run that was made before."""
+    for name, svg in guide_page.charts(record).items():
+        (folder / name).write_text(svg)
     path = folder / "report.md"
-    path.write_text(_page(target, lines, outcomes, verdicts, usages))
-    return path, all(line.passed for line in lines)
+    path.write_text(guide_page.page(record))
+    return path
 
 
-def _scrape(target: Target, copy: Path) -> scrape.Series | None:
-    if target.metrics_url is None:
-        return None
-    text = scrape.fetch(target.metrics_url)
-    copy.write_text(text)
-    return scrape.parse(text)
-
-
-def _page(
-    target: Target,
-    lines: Sequence[Line],
-    outcomes: Mapping[str, Outcome],
-    verdicts: Mapping[str, Verdict],
-    usages: Mapping[str, scrape.Usage],
-) -> str:
-    machine = describe()
-    rows = ["| stage | verdict | introspection p95 | issuance p95 | CPU | resident |", "|---|---|---:|---:|---:|---:|"]
-    for name, outcome in outcomes.items():
-        verdict, used = verdicts.get(name), usages.get(name)
-        cells = [name, outcome.exit.name.lower().replace("_", " ")]
-        for endpoint in ("introspect", "issue"):
-            figures = None if verdict is None else verdict.endpoint(endpoint)
-            cells.append("" if figures is None else f"{figures.p95_ms:.1f} ms")
-        cells.append("" if used is None else f"{used.cpu_cores:.0%}")
-        cells.append("" if used is None else f"{used.resident_after_bytes / 1e6:.1f} MB")
-        rows.append(f"| {' | '.join(cells)} |")
-    limited = [name for name, outcome in outcomes.items() if outcome.exit is Exit.GENERATOR_LIMITED]
-    note = f"\nLimited by the generator, not by the service: {', '.join(limited)}.\n" if limited else ""
-    return (
-        "# Performance test\n\n"
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {target.where}. {machine.cpu}, {machine.cores} cores, "
-        f"{machine.python}, commit {machine.commit}.\n\n"
-        f"## Checklist\n\n{as_markdown(lines)}{note}\n## Stages\n\n" + "\n".join(rows) + "\n"
-    )
+def _scrape(target: Target, copy: Path) -> None:
+    if target.metrics_url is not None:
+        copy.write_text(scrape.fetch(target.metrics_url))

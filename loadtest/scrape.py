@@ -41,16 +41,17 @@ class Usage(msgspec.Struct, frozen=True):
 
 def usage(before: Series, after: Series, seconds: float) -> Usage:
     """The difference of two scrapes that are ``seconds`` apart."""
-    cpu = _plain(after, "process_cpu_seconds_total") - _plain(before, "process_cpu_seconds_total")
+    cpu = plain(after, "process_cpu_seconds_total") - plain(before, "process_cpu_seconds_total")
     return Usage(
         cpu / seconds,
-        _plain(before, "process_resident_memory_bytes"),
-        _plain(after, "process_resident_memory_bytes"),
+        plain(before, "process_resident_memory_bytes"),
+        plain(after, "process_resident_memory_bytes"),
         _quantile_ms(before, after, "rate_limit_duration_seconds", 0.99),
     )
 
 
-def _plain(series: Series, name: str) -> float:
+def plain(series: Series, name: str) -> float:
+    """The value of a series without labels; 0 where there is none."""
     return series.get((name, ()), 0.0)
 
 

@@ -18,6 +18,7 @@ CLIENT, HOT_CLIENT = "load", "load-hot"
 _SECRETS = {name: f"{name}-0123456789abcdef0123456789abcdef0123456789" for name in (CLIENT, HOT_CLIENT)}
 """Not secret: the service that knows them lives as long as the run, on loopback."""
 HOT_CLIENT_PER_MINUTE = 600
+TOKEN_SECONDS = 3600
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -44,16 +45,16 @@ def remote(base_url: str, environ: Mapping[str, str]) -> Target:
 
 
 @contextlib.contextmanager
-def local(extra: Mapping[str, str] | None = None) -> Iterator[Target]:
+def local(extra: Mapping[str, str] | None = None, *, token_seconds: int = TOKEN_SECONDS) -> Iterator[Target]:
     """A service on one core of this machine, for k6 on another, and a constant responder beside it.
 
-    ``extra``: more settings of the service, such as ``REDIS_URL``.
+    ``extra``: more settings of the service, such as ``REDIS_URL``. ``token_seconds``: how long its tokens live.
     """
     server_cores, load_cores = split_cores()
     metrics_port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         settings = {
-            "CLIENTS_FILE": str(_clients_file(Path(folder))),
+            "CLIENTS_FILE": str(_clients_file(Path(folder), token_seconds)),
             "METRICS_ADDR": f"127.0.0.1:{metrics_port}",
             "LOG_LEVEL": "warning",
             **(extra or {}),
@@ -78,15 +79,18 @@ def given_by(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: environ[name] for name in (*names, *more) if environ.get(name)}
 
 
-def _clients_file(folder: Path) -> Path:
+def _clients_file(folder: Path, token_seconds: int) -> Path:
     path = folder / "clients.yaml"
-    clients = [_client(CLIENT, "unlimited"), _client(HOT_CLIENT, HOT_CLIENT_PER_MINUTE)]
+    clients = [
+        _client(CLIENT, "unlimited", token_seconds),
+        _client(HOT_CLIENT, HOT_CLIENT_PER_MINUTE, token_seconds),
+    ]
     with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
         json.dump({"version": 1, "clients": clients}, file)
     return path
 
 
-def _client(name: str, per_minute: int | str) -> dict[str, object]:
+def _client(name: str, per_minute: int | str, token_seconds: int) -> dict[str, object]:
     digest = base64.urlsafe_b64encode(hashlib.sha256(_SECRETS[name].encode()).digest()).rstrip(b"=").decode()
     return {
         "id": name,
@@ -95,5 +99,6 @@ def _client(name: str, per_minute: int | str) -> dict[str, object]:
         "grants": ["client_credentials"],
         "scopes": ["read"],
         "introspect": "own",
+        "access_token": {"format": "opaque", "seconds": token_seconds},
         "rate_limit_per_minute": per_minute,
     }

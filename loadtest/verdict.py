@@ -24,6 +24,11 @@ class Exit(IntEnum):
     NOT_RUN = 5
     """k6 ended before it had a verdict: a setting was wrong, or the service was not there."""
 
+    @property
+    def words(self) -> str:
+        """For people: ``generator limited``."""
+        return self.name.lower().replace("_", " ")
+
 
 _EXITS = {
     "pass": Exit.PASSED,

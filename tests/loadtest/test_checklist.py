@@ -1,6 +1,12 @@
+import math
+from collections.abc import Iterable, Sequence
+
 import pytest
+from msgspec import structs
 
 from loadtest.checklist import Line, as_markdown, checklist
+from loadtest.record import Stage, StageEnd
+from loadtest.sampling import Sample
 from loadtest.scrape import Usage, parse, usage
 from loadtest.verdict import EndpointFigures, Exit, Verdict
 
@@ -13,61 +19,98 @@ def run(verdict: str = "pass", **endpoints: tuple[int, float, float]) -> Verdict
     return Verdict("x", "local", verdict, 100, figures)
 
 
-RUNS = {
-    "basic": run(introspect=(30_000, 0, 8)),
-    "stress": run(introspect=(30_000, 0, 8), issue=(15_000, 0, 20)),
-    "spike": run(introspect=(20_000, 0, 9)),
-    "endurance": run(introspect=(36_000, 0, 5), issue=(36_000, 0, 9)),
-    "users": run(introspect=(200_000, 0, 20)),
-    "introspections": run(introspect=(600_000, 0, 20)),
+SETTLED = tuple(Sample(float(second), second * 0.2, 70e6, 12_000) for second in range(0, 1800, 5))
+
+
+def stage(
+    name: str,
+    verdict: Verdict | None,
+    ended: Exit = Exit.PASSED,
+    usage: Usage | None = None,
+    samples: Sequence[Sample] = SETTLED,
+) -> Stage:
+    return Stage(
+        StageEnd(name, ended, 1800, "2026-05-04 12:00", 0.1), verdict, usage or Usage(0.2, 70e6, 71e6, 0.05), samples
+    )
+
+
+STAGES = {
+    name: stage(name, verdict)
+    for name, verdict in {
+        "basic": run(introspect=(30_000, 0, 8)),
+        "stress": run(introspect=(30_000, 0, 8), issue=(15_000, 0, 20)),
+        "spike": run(introspect=(20_000, 0, 9)),
+        "endurance": run(introspect=(36_000, 0, 5), issue=(36_000, 0, 9)),
+        "users": run(introspect=(200_000, 0, 20)),
+        "introspections": run(introspect=(600_000, 0, 20)),
+    }.items()
 }
-EXITS = dict.fromkeys(RUNS, Exit.PASSED)
-USAGES = dict.fromkeys(RUNS, Usage(0.2, 70e6, 71e6, 0.05))
 
 
-def failing(lines: list[Line]) -> list[str]:
+def failing(lines: Iterable[Line]) -> list[str]:
     return [line.what for line in lines if not line.passed]
 
 
 def test_good_figures_pass_every_line() -> None:
-    lines = list(checklist(RUNS, EXITS, USAGES))
+    lines = checklist(STAGES)
     assert len(lines) == 8
     assert failing(lines) == []
 
 
 @pytest.mark.parametrize(
-    ("stage", "changed", "line"),
+    ("changed", "line"),
     [
-        ("basic", run(introspect=(30_000, 0, 50)), "Token introspection, p95"),
-        ("stress", run(introspect=(30_000, 0, 8), issue=(15_000, 0, 100)), "Token issuance, p95"),
-        ("spike", run(introspect=(20_000, 0.01, 9)), "Error rate"),
+        (stage("basic", run(introspect=(30_000, 0, 50))), "Token introspection, p95"),
+        (stage("stress", run(introspect=(30_000, 0, 8), issue=(15_000, 0, 100))), "Token issuance, p95"),
+        (stage("spike", run(introspect=(20_000, 0.01, 9))), "Error rate"),
+        (
+            stage("basic", run(introspect=(30_000, 0, 8)), usage=Usage(0.5, 70e6, 71e6, 0.05)),
+            "CPU under normal load (100 introspections/s)",
+        ),
+        (
+            stage("spike", run(introspect=(20_000, 0, 9)), usage=Usage(0.2, 70e6, 71e6, 1.0)),
+            "Rate limiting, for each request",
+        ),
     ],
 )
-def test_a_figure_at_its_limit_fails_its_line_alone(stage: str, changed: Verdict, line: str) -> None:
-    assert failing(list(checklist({**RUNS, stage: changed}, EXITS, USAGES))) == [line]
+def test_a_figure_at_its_limit_fails_its_line_alone(changed: Stage, line: str) -> None:
+    assert failing(checklist({**STAGES, changed.end.name: changed})) == [line]
+
+
+def test_no_decision_of_the_limiter_is_no_pass() -> None:
+    without = {name: structs.replace(one, usage=Usage(0.2, 70e6, 71e6, None)) for name, one in STAGES.items()}
+    assert failing(checklist(without)) == ["Rate limiting, for each request"]
+
+
+@pytest.mark.parametrize("name", ["users", "introspections"])
+@pytest.mark.parametrize("ended", [Exit.FAILED, Exit.GENERATOR_LIMITED, Exit.NOT_CALIBRATED, Exit.NOT_RUN])
+def test_a_run_that_did_not_pass_fails_its_line(name: str, ended: Exit) -> None:
+    (line,) = failing(checklist({**STAGES, name: stage(name, STAGES[name].verdict, ended)}))
+    assert line.startswith(("Concurrent requests", "Throughput"))
+
+
+def growing(bytes_a_second: float, until: float = math.inf) -> list[Sample]:
+    return [Sample(s.at, s.cpu_seconds, 70e6 + min(s.at, until) * bytes_a_second, s.live_tokens) for s in SETTLED]
 
 
 @pytest.mark.parametrize(
-    ("changed", "line"),
+    ("samples", "passes"),
     [
-        (Usage(0.5, 70e6, 71e6, 0.05), "CPU under normal load (100 introspections/s)"),
-        (Usage(0.2, 70e6, 74e6, 0.05), "Memory: no leak under sustained load"),
-        (Usage(0.2, 70e6, 71e6, 1.0), "Rate limiting, for each request"),
-        (Usage(0.2, 70e6, 71e6, None), "Rate limiting, for each request"),
+        pytest.param(growing(8_000), False, id="grows to the end"),
+        pytest.param(growing(8_000, until=600), True, id="grows until its tokens are as old as they get"),
+        pytest.param(growing(2_000), True, id="grows by less than a twentieth"),
+        pytest.param(SETTLED[::200], False, id="too few samples to say"),
+        pytest.param((), False, id="no samples"),
     ],
 )
-def test_usage_beyond_its_limit_fails_its_line_alone(changed: Usage, line: str) -> None:
-    assert failing(list(checklist(RUNS, EXITS, dict.fromkeys(RUNS, changed)))) == [line]
-
-
-@pytest.mark.parametrize("ended", [Exit.FAILED, Exit.GENERATOR_LIMITED, Exit.NOT_CALIBRATED, Exit.NOT_RUN])
-def test_a_limited_generator_is_no_pass(ended: Exit) -> None:
-    lines = list(checklist(RUNS, {**EXITS, "introspections": ended}, USAGES))
-    assert failing(lines) == ["Throughput: 5,000 introspections/s"]
+def test_memory_is_looked_at_from_where_it_settled(samples: Sequence[Sample], passes: bool) -> None:
+    changed = stage("endurance", STAGES["endurance"].verdict, samples=samples)
+    expected = [] if passes else ["Memory: no leak under sustained load"]
+    assert failing(checklist({**STAGES, "endurance": changed})) == expected
 
 
 def test_what_was_not_measured_has_not_passed() -> None:
-    lines = list(checklist({}, {}, {}))
+    lines = checklist({})
     assert len(failing(lines)) == len(lines)
     assert "not measured" in as_markdown(lines)
 

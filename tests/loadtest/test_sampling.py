@@ -1,0 +1,98 @@
+"""What is sampled of a service while it is loaded, and what a folder of such samples is judged by."""
+
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from benchmarks.machine import Machine
+from loadtest import guide_page, sampling
+from loadtest.guide import token_seconds, write_report
+from loadtest.record import RunFacts, StageEnd, read_record, write_json
+from loadtest.sampling import Sample, Sampling
+from loadtest.verdict import Exit
+
+SCRAPE = """process_cpu_seconds_total {cpu}
+process_resident_memory_bytes 7e+07
+active_tokens 12.0
+"""
+FACTS = RunFacts("2026-05-04 12:00", "a service", Machine("cpu", 2, 8.0, "Linux", "CPython", {}, "abc", 0.1))
+REPORT = """{"scenario":"seed-basic","run_id":"local","verdict":"pass","seconds":300,"parts":[],"base_url":"http://x",
+"endpoints":[{"endpoint":"introspect","requests":30000,"failed":0.0001,"p50_ms":1,"p95_ms":8,"p99_ms":9,"max_ms":20}]}"""
+
+
+class Service:
+    """Answers scrapes; every third one fails."""
+
+    def __init__(self, enough: int) -> None:
+        self.asked = 0
+        self.seen = threading.Event()
+        self._enough = enough
+
+    def fetch(self, url: str) -> str:
+        self.asked += 1
+        if self.asked >= self._enough:
+            self.seen.set()
+        if self.asked % 3 == 0:
+            raise OSError("no answer")
+        return SCRAPE.format(cpu=float(self.asked))
+
+
+def test_samples_are_taken_until_the_block_ends_and_a_failed_one_is_left_out(tmp_path: Path) -> None:
+    service = Service(enough=6)
+    with Sampling("http://127.0.0.1/metrics", tmp_path / "usage.csv", interval=0.001, fetch=service.fetch) as taken:
+        assert service.seen.wait(30)
+    asked = service.asked
+    assert taken.failed >= 2
+    assert [s.cpu_seconds for s in taken.samples[:4]] == [1, 2, 4, 5]
+    assert len(taken.samples) + taken.failed == asked
+    written = sampling.read(tmp_path / "usage.csv")
+    assert [(s.cpu_seconds, s.resident_bytes, s.live_tokens) for s in written] == [
+        (s.cpu_seconds, 70e6, 12) for s in taken.samples
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [({}, 600), ({"DURATION_FACTOR": "0.5"}, 300), ({"DURATION_FACTOR": "0.01"}, 60)]
+)
+def test_tokens_live_for_a_third_of_endurance(given: dict[str, str], seconds: int) -> None:
+    assert token_seconds(given) == seconds
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A run of two stages: one with all its files, one that k6 did not begin."""
+    write_json(tmp_path / "run.json", FACTS)
+    basic, stress = tmp_path / "1-basic", tmp_path / "2-stress"
+    for path in (basic, stress):
+        path.mkdir()
+    write_json(basic / "stage.json", StageEnd("basic", Exit.PASSED, 300, "2026-05-04 12:00", 0.1))
+    (basic / "report.json").write_text(REPORT)
+    (basic / "metrics-before.txt").write_text(SCRAPE.format(cpu=10.0))
+    (basic / "metrics-after.txt").write_text(SCRAPE.format(cpu=40.0))
+    sampling.write(basic / "usage.csv", [Sample(0, 10, 70e6, 0), Sample(150, 25, 71e6, 5), Sample(300, 40, 72e6, 9)])
+    write_json(stress / "stage.json", StageEnd("stress", Exit.NOT_RUN, 1, "2026-05-04 12:05", 0.2))
+    return tmp_path
+
+
+def test_a_run_is_read_from_its_folder(folder: Path) -> None:
+    record = read_record(folder)
+    assert list(record.stages) == ["basic", "stress"]
+    basic, stress = record.stages.values()
+    assert basic.usage is not None
+    assert basic.usage.cpu_cores == pytest.approx(0.1)
+    assert basic.verdict is not None
+    assert basic.verdict.endpoints[0].requests == 30_000
+    assert (stress.verdict, stress.usage, stress.samples) == (None, None, ())
+
+
+def test_the_report_has_the_checklist_the_stages_and_charts(folder: Path) -> None:
+    record = read_record(folder)
+    text = write_report(record, folder).read_text()
+    assert not guide_page.passed(record)
+    assert "| Token introspection, p95 | < 50 ms | 8.00 ms of 30,000 requests | pass |" in text
+    assert "| basic | 2026-05-04 12:00 | 0.1 | 300 | passed | 8.00 ms |  | 3 of 30,000 | 10% | 70.0 MB | 9 |" in text
+    assert "| stress | 2026-05-04 12:05 | 0.2 | 1 | not run |  |  |  |  |  |  |" in text
+    for name in re.findall(r"!\[.*?\]\((.*?)\)", text):
+        assert (folder / name).read_text().startswith("<svg")
