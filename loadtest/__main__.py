@@ -74,7 +74,7 @@ def guide(url: str | None, out: Path | None, stages: tuple[str, ...]) -> None:
         environ = targets.given_by(os.environ)
         folder = out or _folder("guide")
         with _target(url, token_seconds(environ)) as target:
-            path, passed = run_guide(target, folder, environ, click.echo, time.monotonic, stages or STAGES)
+            path, passed = run_guide(target, folder, environ, click.echo, time.monotonic, only=stages or STAGES)
     except (KeyError, GeneratorMissing) as error:
         _end(Exit.USAGE, str(error.args[0]))
     except (ServerError, OSError) as error:

@@ -33,6 +33,7 @@ def run_guide(
     environ: Mapping[str, str],
     say: Callable[[str], None],
     wall: Callable[[], float],
+    *,
     only: Sequence[str] = STAGES,
 ) -> tuple[Path, bool]:
     """Run the stages, each into its own folder; with ``only`` some of them again in the folder of an earlier run.

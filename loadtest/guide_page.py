@@ -44,8 +44,10 @@ def body(record: Record) -> str:
 
 def stages(ran: Mapping[str, Stage]) -> str:
     """A row for each stage."""
-    head = (
+    head = [
         "stage",
+        "began (UTC)",
+        "load before",
         "seconds",
         "verdict",
         "introspection p95",
@@ -54,13 +56,9 @@ def stages(ran: Mapping[str, Stage]) -> str:
         "CPU",
         "resident",
         "live tokens",
-    )
-    lines_ = [
-        f"| {' | '.join(head)} |",
-        "|---|---|---:|---:|---|---:|---:|---:|---:|---:|---:|",
-        *map(_row, ran.values()),
     ]
-    return "\n".join(lines_) + "\n"
+    rule = "|---|---|---:|---:|---|---:|---:|---:|---:|---:|---:|"
+    return "\n".join([f"| {' | '.join(head)} |", rule, *map(_row, ran.values())]) + "\n"
 
 
 def _row(stage: Stage) -> str:
