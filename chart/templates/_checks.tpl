@@ -39,6 +39,7 @@
 {{- if and $v.loadTest.enabled (not $v.bootstrap.enabled) (not $v.loadTest.existingSecret) }}{{ fail "loadTest.existingSecret: without the bootstrap Job nobody makes the client of the load test; name a Secret" }}{{ end -}}
 {{- /* What the chart is ready for and the service is not yet. */ -}}
 {{- if and $v.loadTest.calibration.enabled $v.loadTest.calibrationUrl }}{{ fail "loadTest.calibrationUrl and loadTest.calibration.enabled: k6 is measured against one server; set one of the two" }}{{ end -}}
+{{- if and $v.loadTest.operator.enabled $v.loadTest.calibration.enabled }}{{ fail "loadTest.calibration.enabled: k6-operator's pods have no sidecar; name a server in loadTest.calibrationUrl" }}{{ end -}}
 {{- if le (int $v.terminationGracePeriodSeconds) (int $v.server.drainSeconds) }}{{ fail "terminationGracePeriodSeconds: must be longer than server.drainSeconds, or requests in flight are cut off" }}{{ end -}}
 {{- if and (not $v.serviceAccount.create) (not $v.serviceAccount.name) }}{{ fail "serviceAccount.name: with serviceAccount.create: false there must be a name, or all pods get the namespace's default account" }}{{ end -}}
 {{- if and $v.service.nodePort (eq $v.service.type "ClusterIP") }}{{ fail "service.nodePort: a Service of type ClusterIP has none" }}{{ end -}}

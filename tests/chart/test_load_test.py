@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs.charts import KUBE_VERSIONS, Manifest, Render, containers, fixture_values, pod_templates, render
+from tests.programs.charts import (
+    KUBE_VERSIONS,
+    Manifest,
+    Render,
+    containers,
+    fixture_values,
+    operator_pod,
+    pod_templates,
+    render,
+)
 
 Rendered = dict[tuple[str, str], Render]
 
@@ -68,3 +77,33 @@ def test_between_runs_there_is_no_job_and_the_service_s_pods_are_the_same() -> N
     gone = {o["metadata"]["name"] for o in during.objects} - {o["metadata"]["name"] for o in between.objects}
     assert {name for name in gone if "bootstrap" not in name} == {"rel-auth-service-load-42"}
     assert during.one("Deployment") == between.one("Deployment")
+
+
+@pytest.mark.usefixtures("chart_tool")
+def test_the_operator_runs_what_the_job_would() -> None:
+    values = fixture_values("load-test-operator")
+    by_operator = render(values)
+    by_job = render(values | {"loadTest": values["loadTest"] | {"operator": {"enabled": False}}})
+    run, job = by_operator.one("TestRun"), by_job.one("Job", "-load-44")
+    assert not [o for o in by_operator.objects if o["kind"] == "Job" and "-load-" in o["metadata"]["name"]]
+    assert run["metadata"]["name"] == job["metadata"]["name"]
+    runner, pod = operator_pod(run, "runner"), job["spec"]["template"]
+    (k6,), (of_job,) = runner["spec"]["containers"], pod["spec"]["containers"]
+    assert run["spec"]["parallelism"] == 1  # thresholds hold for one runner
+    for name in ("image", "resources", "securityContext"):
+        assert k6[name] == of_job[name]
+    assert k6["env"] == [variable for variable in of_job["env"] if variable["name"] != "POD_NAME"]
+    for name in ("affinity", "nodeSelector", "imagePullSecrets", "securityContext", "serviceAccountName"):
+        assert runner["spec"][name] == pod["spec"][name]
+    assert runner["metadata"]["labels"] == pod["metadata"]["labels"]
+    mounted = run["spec"]["script"]["configMap"]
+    assert mounted["file"] in by_operator.one("ConfigMap", "load-test")["data"]
+    own = {f"instance={run['metadata']['name']}"}
+    assert set(run["spec"]["arguments"].split()) - own < set(of_job["args"])
+
+
+@pytest.mark.usefixtures("chart_tool")
+def test_the_operator_has_no_sidecar_to_calibrate_against() -> None:
+    values = fixture_values("load-test-operator")
+    wrong = values | {"loadTest": values["loadTest"] | {"calibrationUrl": "", "calibration": {"enabled": True}}}
+    assert "loadTest.calibrationUrl" in render(wrong).error

@@ -199,6 +199,22 @@ def test_the_load_test_reaches_what_it_writes_to_and_no_responder_of_its_own_pod
 
 
 @pytest.mark.usefixtures("chart_tool")
+def test_the_operator_and_its_starter_reach_the_runner_and_strangers_do_not() -> None:
+    runner = ours("load-test")  # the starter has the same labels
+    operator = End("k6-operator-system", {"app.kubernetes.io/name": "k6-operator"})
+
+    def open_to(fixture: str) -> list[bool]:
+        made = render(fixture_values(fixture)).objects
+        policies = [one for one in made if one["kind"] == "NetworkPolicy"]
+        starter = lets(policies, "Egress", runner, runner, 6565) and lets(policies, "Ingress", runner, runner, 6565)
+        others = [lets(policies, "Ingress", runner, end, 6565) for end in (operator, ENDS[STRANGER])]
+        return [starter, *others]
+
+    assert open_to("load-test-operator") == [True, True, False]
+    assert open_to("load-test") == [False, False, False]
+
+
+@pytest.mark.usefixtures("chart_tool")
 def test_a_narrowed_public_port_is_closed_to_strangers_and_open_to_the_tests() -> None:
     label = {"kubernetes.io/metadata.name": "default"}
     found = reachable({"networkPolicy": {"public": {"from": [{"namespaceSelector": {"matchLabels": label}}]}}})

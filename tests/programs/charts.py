@@ -71,11 +71,30 @@ def pod_templates(objects: Sequence[Manifest]) -> list[Manifest]:
             pod = spec["jobTemplate"]["spec"]["template"]
         elif made["kind"] in ("Deployment", "StatefulSet", "Job"):
             pod = spec["template"]
+        elif made["kind"] == "TestRun":
+            found += [operator_pod(made, part) for part in ("runner", "starter")]
+            continue
         else:
             continue
         name = f"{made['kind']}/{made['metadata']['name']}"
         found.append({"name": name, "metadata": pod.get("metadata", {}), "spec": pod["spec"]})
     return found
+
+
+def operator_pod(test_run: Manifest, part: str) -> Manifest:
+    """The pod that k6-operator makes of a part of a TestRun (its pkg/resources/jobs), scripts and command left out."""
+    given = dict(test_run["spec"][part])
+    of_container = ("env", "image", "imagePullPolicy", "resources", "volumeMounts")
+    container = {"name": "k6", **{name: given.pop(name) for name in of_container if name in given}}
+    container["securityContext"] = given.pop("containerSecurityContext")
+    metadata = given.pop("metadata")
+    spec = {
+        **given,
+        "automountServiceAccountToken": given["automountServiceAccountToken"] == "true",
+        "restartPolicy": "Never",
+        "containers": [container],
+    }
+    return {"name": f"TestRun/{test_run['metadata']['name']}/{part}", "metadata": metadata, "spec": spec}
 
 
 def containers(pod: Manifest) -> list[Manifest]:

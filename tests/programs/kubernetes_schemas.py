@@ -25,6 +25,7 @@ FOREIGN = {
         "cooldownPeriod",
         "triggers",
     },
+    "TestRun": {"parallelism", "script", "arguments", "runner", "starter"},
     "ExternalSecret": {"refreshInterval", "secretStoreRef", "target", "dataFrom"},
 }
 
