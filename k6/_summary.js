@@ -1,7 +1,8 @@
 // What a run leaves: a readable table and the verdict as one line of JSON on standard output, reports in REPORT_DIR; with
 // REPORT_IN_LOG=on the reports are a line of standard output as well, {"reports":{name: text}}.
 
-import { csv, endpoints, html, junit, markdown, parts } from './_report.js';
+import { html } from './_html.js';
+import { csv, endpoints, junit, markdown, parts } from './_report.js';
 import { BASE_URL, REPORT_DIR, REPORT_IN_LOG, REPORT_PREFIX, RUN_ID } from './_settings.js';
 import { judge } from './_verdict.js';
 
