@@ -201,10 +201,25 @@ loadtest-cluster: $(DEVELOPMENT) ## the same as a Job of the chart, in the curre
 loadtest-list: $(DEVELOPMENT)
 	@$(BIN)/python -m loadtest list
 
+.PHONY: loadtest-sweep
+loadtest-sweep: $(DEVELOPMENT) ## every scenario once, in a short form (six minutes)
+	@tools/go-tool k6
+	@$(BIN)/python -m loadtest sweep $(if $(BASE_URL),--url $(BASE_URL))
+
+.PHONY: loadtest-picture
+loadtest-picture: $(DEVELOPMENT)
+	@test -n "$(FOLDER)" || { echo "usage: make loadtest-picture FOLDER=build/loadtest/..." >&2; exit 2; }
+	@$(BIN)/python tools/programs.py install chromium
+	@$(BIN)/python -m loadtest picture $(FOLDER)
+
 .PHONY: loadtest-guide
 loadtest-guide: $(DEVELOPMENT) ## the whole performance test with its checklist, about 46 minutes (DURATION_FACTOR=0.1 for less)
 	@tools/go-tool k6
 	@$(BIN)/python -m loadtest guide $(if $(BASE_URL),--url $(BASE_URL))
+
+.PHONY: capacity-model
+capacity-model: $(DEVELOPMENT) ## write the tables and plots of docs/scaling.md (MODEL_ARGS=--measure: from constants measured anew)
+	@$(BIN)/python -m loadtest model $(MODEL_ARGS)
 
 .PHONY: bench-compare
 bench-compare: $(RUNTIME) ## measure this tree against the commit BASE=...; fails if it is certainly over 10 % slower

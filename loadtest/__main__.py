@@ -4,9 +4,12 @@ python -m loadtest list
 python -m loadtest run smoke
 python -m loadtest run capacity --url https://auth.example.com
 python -m loadtest guide
+python -m loadtest publish --guide build/loadtest/...
+python -m loadtest model
 """
 
 import contextlib
+import functools
 import os
 import sys
 import time
@@ -15,19 +18,28 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
+import msgspec
 
+from benchmarks.load import LoadError
 from benchmarks.machine import REPOSITORY
 from benchmarks.servers import ServerError
+from loadtest import publishing, sweep
 from loadtest import target as targets
 from loadtest.cluster import ClusterError, run_in_cluster
 from loadtest.generator import GeneratorMissing, find_k6, run
-from loadtest.guide import STAGES, run_guide, token_seconds
+from loadtest.guide import STAGES, run_guide, token_seconds, write_report
+from loadtest.model import measurements
+from loadtest.model.calibration import calibrate
+from loadtest.model.measure import measure
+from loadtest.picture import PictureError, take
+from loadtest.record import read_record
 from loadtest.scenarios import SCENARIOS, scenario
 from loadtest.target import Target
 from loadtest.verdict import Exit
 
 REPORTS = REPOSITORY / "build" / "loadtest"
 _URL = click.option("--url", help="A service that runs elsewhere; its client comes from CLIENT_ID and CLIENT_SECRET.")
+_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _OUT = click.option("--out", type=click.Path(path_type=Path), help="Where reports go.  [default: build/loadtest/…]")
 
 
@@ -106,6 +118,63 @@ def cluster(script: str, release: str, namespace: str, settings: tuple[str, ...]
         _end(Exit.NOT_RUN, str(error))
     click.echo(f"{outcome.exit.words}; reports are in {outcome.report}", err=True)
     sys.exit(outcome.exit)
+
+
+@main.command("sweep", help="Every scenario once, in a short form: six minutes.")
+@_URL
+@_OUT
+def sweep_all(url: str | None, out: Path | None) -> None:
+    folder = out or _folder("sweep")
+    try:
+        find_k6()
+        with _target(url) as target:
+            say = functools.partial(click.echo, err=True)
+            outcomes = dict(sweep.sweep(target, folder, targets.given_by(os.environ), say))
+    except (KeyError, GeneratorMissing) as error:
+        _end(Exit.USAGE, str(error.args[0]))
+    except ServerError as error:
+        _end(Exit.NOT_RUN, str(error))
+    for name, outcome in outcomes.items():
+        click.echo(f"{name}: {outcome.exit.words}", err=True)
+    click.echo(f"reports are in {folder}", err=True)
+    sys.exit(sweep.worst(outcomes))
+
+
+@main.command("picture", help="A picture of a run's HTML report, for the documentation.")
+@click.argument("folder", type=_FOLDER)
+def picture(folder: Path) -> None:
+    try:
+        take(folder / "report.html", publishing.IMAGES / "load-test-report.png")
+    except PictureError as error:
+        _end(Exit.USAGE, str(error))
+
+
+@main.command("publish", help="Put runs that were made into docs/operations/load-tests.md.")
+@click.option("--guide", "guide_folder", type=_FOLDER, help="The folder of a run of the guide.")
+@click.option("--claims", type=_FOLDER, multiple=True, help="Folders of runs at the guide's full rates.")
+@click.option("--scenarios", type=_FOLDER, multiple=True, help="Folders of short runs of each scenario.")
+def publish(guide_folder: Path | None, claims: tuple[Path, ...], scenarios: tuple[Path, ...]) -> None:
+    try:
+        if guide_folder is not None:
+            record = read_record(guide_folder)
+            write_report(record, guide_folder)
+            publishing.publish_guide(record)
+        for block, folders in (("claims", claims), ("scenarios", scenarios)):
+            if folders:
+                publishing.publish_runs(block, folders)
+    except (OSError, ValueError) as error:
+        _end(Exit.USAGE, str(error))
+
+
+@main.command("model", help="The capacity model: its tables and plots for docs/scaling.md, from measured constants.")
+@click.option("--measure", "anew", is_flag=True, help="Measure the constants first: two minutes on an idle machine.")
+def model(anew: bool) -> None:
+    if anew:
+        try:
+            measurements.FILE.write_bytes(msgspec.json.format(msgspec.json.encode(measure()), indent=1) + b"\n")
+        except (LoadError, ServerError) as error:
+            _end(Exit.NOT_RUN, str(error))
+    publishing.publish_model(calibrate(measurements.read()))
 
 
 def _target(url: str | None, seconds: int = targets.TOKEN_SECONDS) -> contextlib.AbstractContextManager[Target]:

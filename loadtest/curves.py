@@ -28,6 +28,7 @@ class Curve(msgspec.Struct, frozen=True):
     """Points in order; ``line``, ``dashed`` or ``dots``."""
 
     label: str
+    """Empty: not in the legend."""
     points: Sequence[tuple[float, float]]
     style: str = "line"
     colour: int | None = None
@@ -147,6 +148,8 @@ def _curve(curve: Curve, colour: str, across: Scale, up: Scale) -> Iterator[str]
 def _legend(drawn: Sequence[Curve], colours: Sequence[str]) -> Iterator[str]:
     at = float(_LEFT)
     for curve, colour in zip(drawn, colours, strict=True):
+        if not curve.label:
+            continue
         if curve.style == "dots":
             yield f'<circle cx="{at + 11}" cy="48" r="4" fill="#ffffff" stroke="{colour}" stroke-width="2.5"/>'
         else:

@@ -25,7 +25,7 @@ def passed(record: Record) -> bool:
 
 def page(record: Record) -> str:
     """The report as Markdown, its charts beside it."""
-    charts = "".join(f"\n![{title}]({name})\n" for name, title in _titles(record))
+    charts = "".join(f"\n![{title}]({name})\n" for name, title in titles(record))
     return f"# Performance test\n\n{body(record)}{charts}"
 
 
@@ -79,10 +79,11 @@ def _row(stage: Stage) -> str:
 
 def charts(record: Record) -> Mapping[str, str]:
     """SVG by file name; none where nothing was sampled."""
-    return {name: _chart(name, title, record) for name, title in _titles(record)}
+    return {name: _chart(name, title, record) for name, title in titles(record)}
 
 
-def _titles(record: Record) -> Iterator[tuple[str, str]]:
+def titles(record: Record) -> Iterator[tuple[str, str]]:
+    """The charts that there are: file name and title."""
     if any(len(stage.samples) > 1 for stage in record.stages.values()):
         yield MEMORY_CHART, "Resident size and live tokens over the run"
         yield CPU_CHART, "CPU of the service over the run"

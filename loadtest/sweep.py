@@ -1,0 +1,46 @@
+"""Every scenario once, in a short form, against one service: does each still run, judge and report?
+
+Rates are those of the scenario, its time is cut. Nothing is changed during `rollout`, `rotation` and `failover`: that
+they run is what is looked at here; on a cluster they are run by `make e2e`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from loadtest.generator import Outcome, run
+from loadtest.scenarios import SCENARIOS
+from loadtest.target import Target
+from loadtest.verdict import Exit
+
+SHORT: Mapping[str, Mapping[str, str]] = {
+    "smoke": {},
+    "seed": {"DURATION_FACTOR": "0.01"},
+    "endurance": {"DURATION_FACTOR": "0.02"},
+    "capacity": {"DURATION_FACTOR": "0.3", "STEPS": "8"},
+    "capacity-issue": {"DURATION_FACTOR": "0.3", "STEPS": "6"},
+    "users": {"DURATION_FACTOR": "0.4"},
+    "soak": {"DURATION_FACTOR": "0.01"},
+    "hot-client": {"DURATION_FACTOR": "0.2"},
+    "uniform": {"DURATION_FACTOR": "0.1", "FILL_RATE": "2000"},
+    "live-tokens": {"DURATION_FACTOR": "0.1", "FILL_RATE": "2500"},
+}
+USUAL: Mapping[str, str] = {"DURATION_FACTOR": "0.1"}
+
+
+def sweep(
+    target: Target, folder: Path, environ: Mapping[str, str], say: Callable[[str], None]
+) -> Iterator[tuple[str, Outcome]]:
+    """Run all; each name with its outcome, as it ends. ``environ`` goes before what is set here."""
+    for number, one in enumerate(SCENARIOS, 1):
+        say(f"[{number}/{len(SCENARIOS)}] {one.name}: {one.says}")
+        told = {**target.environ, **SHORT.get(one.name, USUAL), **environ}
+        if not one.calibrates:
+            told.pop("CALIBRATION_URL", None)
+        yield one.name, run(one, environ=told, report=folder / one.name, cores=target.cores)
+
+
+def worst(outcomes: Mapping[str, Outcome]) -> Exit:
+    """PASSED where all passed; otherwise the gravest: not run, failed, limited by the generator, not calibrated."""
+    gravity = (Exit.NOT_RUN, Exit.FAILED, Exit.GENERATOR_LIMITED, Exit.NOT_CALIBRATED)
+    seen = {outcome.exit for outcome in outcomes.values()}
+    return next((one for one in gravity if one in seen), Exit.PASSED)
