@@ -149,9 +149,15 @@ def _generating_seconds(server: Server) -> float:
 async def _sign_many(ring: KeyRing, pool: LowPriorityPool, count: int) -> float:
     signer, now = Signer(lambda: ring, pool), clock.unix_now()
     payload = json.dumps({"sub": "x" * 300}).encode()
-    await signer.sign("RS256", "JWT", payload, now)
+
+    async def sign() -> None:
+        signing = signer.sign("RS256", "JWT", payload, now)
+        if not isinstance(signing, str):
+            await signing
+
+    await sign()
     began = time.perf_counter()
-    await asyncio.gather(*(signer.sign("RS256", "JWT", payload, now) for _ in range(count)))
+    await asyncio.gather(*(sign() for _ in range(count)))
     return time.perf_counter() - began
 
 

@@ -142,8 +142,7 @@ def _accounting(metrics: Metrics) -> dict[str, Work]:
     limiter = RateLimiter()
 
     def record() -> None:
-        metrics.request("POST", "/oauth/introspect", 200, 0.00004)
-        metrics.operation("introspect", "active", 0.00004)
+        metrics.finished(("POST", "/oauth/introspect", 200, "introspect", "active"), 0.00004)
         metrics.rate_limited("client", False)
 
     return {

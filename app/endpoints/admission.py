@@ -7,6 +7,9 @@
    and a client over its limit cannot fill the store with one-time values.
 """
 
+from collections.abc import Awaitable, Coroutine
+from typing import Any
+
 from app.endpoints.client_authentication import ClientAuthenticator
 from app.endpoints.exchange import Request
 from app.endpoints.limits import Limits
@@ -22,25 +25,45 @@ class Admission:
         self._authenticator = authenticator
         self._limits = limits
 
+    def admit_at_once(
+        self, request: Request, parameters: Parameters, now: float
+    ) -> "Client | Coroutine[Any, Any, Client]":
+        """The client whose request it is where nothing has to be waited for, or found out anew; else what to await.
+
+        ``now`` is Unix seconds. Raises ProtocolError, or StoreUnavailable where it is awaited.
+        """
+        client = self._authenticator.authenticate_again(request, parameters, now)
+        if client is None:
+            return self._admit_anew(request, parameters, now)
+        waiting = self._limits.admit(request, client)
+        return client if waiting is None else _after(waiting, client)
+
     async def admit(self, request: Request, parameters: Parameters, now: float) -> Client:
         """The client whose request it is; a public one has only named itself.
 
         ``now`` is Unix seconds. Raises ProtocolError or StoreUnavailable.
         """
-        client, assertion = self._authenticator.authenticate_again(request, parameters, now), None
-        if client is None:
-            try:
-                client, assertion = await self._authenticator.authenticate(request, parameters, now)
-            except ProtocolError as refusal:
-                if refusal.error is not ErrorCode.INVALID_CLIENT:
-                    raise
-                answer = self._limits.failed(request, refusal)
-                if answer is refusal:
-                    raise
-                raise answer from refusal
+        admission = self.admit_at_once(request, parameters, now)
+        return admission if isinstance(admission, Client) else await admission
+
+    async def _admit_anew(self, request: Request, parameters: Parameters, now: float) -> Client:
+        try:
+            client, assertion = await self._authenticator.authenticate(request, parameters, now)
+        except ProtocolError as refusal:
+            if refusal.error is not ErrorCode.INVALID_CLIENT:
+                raise
+            answer = self._limits.failed(request, refusal)
+            if answer is refusal:
+                raise
+            raise answer from refusal
         waiting = self._limits.admit(request, client)
         if waiting is not None:
             await waiting
         if assertion is not None:
             await self._authenticator.use_up(assertion)
         return client
+
+
+async def _after(waiting: Awaitable[None], client: Client) -> Client:
+    await waiting
+    return client

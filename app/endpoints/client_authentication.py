@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from app.endpoints.client_keys import ClientKeys, Keys
-from app.endpoints.exchange import Request
+from app.endpoints.exchange import Proof, Request
 from app.endpoints.limits import Limits
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
 from app.protocol.client_assertion import SIGNED_BY_NONE, VerifiedAssertion, peek_subject, verify_assertion
@@ -68,27 +68,25 @@ class KnownCredentials:
     """Remembers which Authorization headers proved a generated secret, by their SHA-256.
 
     A client that was just authenticated sends the same header again with each request; to compare one digest of it is
-    a third of the work. What is remembered ends with the secret that it proved, and counts only as long as the client
-    that it names is the very object that was loaded then: a reload makes it void. The header itself is not kept.
+    a third of the work, and where the connection knows the header, the proof comes with the request. What is remembered
+    ends with the secret that it proved, and counts only as long as the client that it names is the very object that was
+    loaded then: a reload makes it void. The header itself is not kept.
     """
 
     def __init__(self, max_entries: int = 10_000) -> None:
-        self._known: dict[bytes, tuple[Client, float]] = {}
+        self._known: dict[bytes, Proof] = {}
         self._max_entries = max_entries
 
-    def client(self, authorization: bytes, find_client: FindClient, now: float) -> Client | None:
-        """The client that the header proves at ``now`` (Unix seconds), as far as it is known."""
-        found = self._known.get(hashlib.sha256(authorization).digest())
-        if found is None:
-            return None
-        client, until = found
-        return client if now < until and find_client(client.id) is client else None
+    def find(self, authorization: bytes) -> Proof | None:
+        """What the header proved before; whether that still counts is for the caller to see."""
+        return self._known.get(hashlib.sha256(authorization).digest())
 
-    def remember(self, authorization: bytes, client: Client, until: float) -> None:
+    def remember(self, authorization: bytes, client: Client, until: float) -> Proof:
         """Remember a header that proved a secret of the client's that lives until then (Unix seconds)."""
         if len(self._known) >= self._max_entries:
             self._known.clear()  # of clients in use no entry is missed for long
-        self._known[hashlib.sha256(authorization).digest()] = (client, until)
+        proof = self._known[hashlib.sha256(authorization).digest()] = Proof(client, until)
+        return proof
 
 
 class ClientAuthenticator:
@@ -121,12 +119,19 @@ class ClientAuthenticator:
 
         ``now`` is Unix seconds.
         """
-        authorization = request.authorization
-        if authorization is None or parameters.names_a_client:
+        proof = request.proof
+        if parameters.names_a_client:
             return None
-        client = self._known.client(authorization, self._find_client, now)
-        if client is not None:
-            request.client_id = client.id
+        if proof is None:
+            if request.authorization is None:
+                return None
+            proof = request.proof = self._known.find(request.authorization)
+            if proof is None:
+                return None
+        client = proof.client
+        if now >= proof.until or self._find_client(client.id) is not client:
+            return None
+        request.client_id = client.id
         return client
 
     async def authenticate(
@@ -165,7 +170,7 @@ class ClientAuthenticator:
         _require_method(client, credentials.method)
         if proved is not None and credentials.method is ClientAuthMethod.CLIENT_SECRET_BASIC:
             assert request.authorization is not None  # noqa: S101 - it is where the credentials came from
-            self._known.remember(request.authorization, client, proved)
+            request.proof = self._known.remember(request.authorization, client, proved)
         return client
 
     async def _matches_chosen_secret(

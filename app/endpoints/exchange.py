@@ -5,6 +5,7 @@ from typing import Self
 
 import msgspec
 
+from app.model.clients import Client
 from app.observability.tracing import RequestSpan
 
 Header = tuple[bytes, bytes]
@@ -38,32 +39,38 @@ class FixedHeaders(Headers):
         return made
 
 
-class FinishedHeaders:
+class FinishedHeaders(msgspec.Struct, frozen=True, gc=False):
     """The headers of one response, in parts of which most are fixed: what is the same is not put together again."""
 
-    __slots__ = ("_added", "_own", "_request_id")
-
-    def __init__(self, own: "Headers | FinishedHeaders", added: Headers, request_id: str) -> None:
-        self._own = own
-        self._added = added
-        self._request_id = request_id
+    own: "Headers | FinishedHeaders"
+    added: Headers
+    request_id: str
 
     def __iter__(self) -> Iterator[Header]:
-        yield from self._own
-        yield b"x-request-id", self._request_id.encode()
-        yield from self._added
+        yield from self.own
+        yield b"x-request-id", self.request_id.encode()
+        yield from self.added
 
     def __len__(self) -> int:
-        return len(self._own) + 1 + len(self._added)
+        return len(self.own) + 1 + len(self.added)
 
     def lines(self) -> bytes:
         """As :func:`header_lines`. The request id was found harmless, or made, by the edge."""
-        own, added = self._own, self._added
+        own, added = self.own, self.added
         return b"%bx-request-id: %b\r\n%b" % (
-            own.lines if isinstance(own, FixedHeaders) else header_lines(own),
-            self._request_id.encode(),
-            added.lines if isinstance(added, FixedHeaders) else header_lines(added),
+            own.lines if type(own) is FixedHeaders else header_lines(own),
+            self.request_id.encode(),
+            added.lines if type(added) is FixedHeaders else header_lines(added),
         )
+
+
+class Proof(msgspec.Struct, frozen=True, gc=False):
+    """That an Authorization header proved a generated secret of a client's."""
+
+    client: Client
+    """As it was loaded then: one that was loaded anew must be proved anew."""
+    until: float
+    """Unix seconds at which the secret ends; perhaps infinity."""
 
 
 class Request(msgspec.Struct, gc=False):
@@ -91,6 +98,9 @@ class Request(msgspec.Struct, gc=False):
     """The client that the request names, once it is known that there is one of that name: for the audit."""
     operation: str | None = None
     """What the request counts as; the token endpoint changes it once it knows the grant."""
+    proof: Proof | None = None
+    """What the ``authorization`` has proved before. Client authentication alone reads it, and gives it to one whose
+    header proved something; it belongs to the header: who keeps the one may keep the other."""
     span: RequestSpan | None = None
     """Its record, if it is one of those that are traced."""
 
@@ -104,3 +114,5 @@ class Response(msgspec.Struct, gc=False):
     """What an endpoint says; from the edge on, what all of them say."""
     closes: bool = False
     """Whether the connection is to end with it, as the edge has said in the headers."""
+    outcome: str = "ok"
+    """What came of the token operation, for its metrics; an endpoint that finishes one says it."""

@@ -1,17 +1,19 @@
 """``POST /oauth/introspect`` (RFC 7662)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from app.endpoints.admission import Admission
-from app.endpoints.answers import json_answer
+from app.endpoints.answers import JSON_NO_STORE
 from app.endpoints.client_authentication import FindClient, require_confidential
 from app.endpoints.exchange import Request, Response
-from app.endpoints.parameters import read_parameters
+from app.endpoints.parameters import plain_parameter, read_parameters
 from app.endpoints.signed_tokens import SignedTokens
 from app.model.clients import Client
-from app.model.tokens import TokenKind
+from app.model.tokens import AccessTokenRecord, TokenKind, TokenRef
 from app.observability.tracing import NOTHING_TRACED, Traces
 from app.protocol.access_token import audience_values
+from app.protocol.form import NO_PARAMETERS, missing_parameter
 from app.protocol.introspection import (
     INACTIVE,
     ActiveToken,
@@ -21,8 +23,8 @@ from app.protocol.introspection import (
     introspect_refresh_token,
     may_see,
 )
-from app.protocol.opaque_token import jti_ref, token_kind, token_ref
-from app.storage.interface import TokenStore
+from app.protocol.opaque_token import jti_ref, looks_like_access_token, token_kind, token_ref
+from app.storage.interface import UNKNOWN, TokenStore
 
 
 class IntrospectionEndpoint:
@@ -47,27 +49,56 @@ class IntrospectionEndpoint:
         self._now = now
         self._traces = traces
 
-    async def handle(self, request: Request) -> Response:
-        """Answer an introspection request. Raises ProtocolError or StoreError: an outage is never "inactive"."""
+    def handle(self, request: Request) -> Response | Coroutine[Any, Any, Response]:
+        """Answer an introspection request: at once, or by what has to be awaited.
+
+        Raises ProtocolError or StoreError: an outage is never "inactive".
+        """
         now = self._now()
-        parameters = read_parameters(request, allow_json=True)
-        client = await self._admission.admit(request, parameters, now)
-        require_confidential(client)
+        token, parameters = plain_parameter(request, b"token="), NO_PARAMETERS
+        if token is None:
+            parameters = read_parameters(request, allow_json=True)
+            token = parameters.get("token")
+        client = self._admission.admit_at_once(request, parameters, now)
+        if isinstance(client, Client):
+            return self._answer(token, client, now)
+        return self._admit_and_answer(token, client, now)
+
+    async def _admit_and_answer(
+        self, token: str | None, admission: Coroutine[Any, Any, Client], now: float
+    ) -> Response:
+        answer = self._answer(token, await admission, now)
+        return answer if isinstance(answer, Response) else await answer
+
+    def _answer(self, token: str | None, caller: Client, now: float) -> Response | Coroutine[Any, Any, Response]:
+        """Answer a client that was let in."""
+        require_confidential(caller)
         # token_type_hint is not even read: the kind is known from the token, so a hint can never change the answer.
-        token = parameters.require("token")
-        kind = token_kind(token)
-        if kind is TokenKind.ACCESS:
-            record = await self._store.find_access_token(token_ref(token))
-            if record is not None and self._find_client(record.client_id) is None:
-                record = None  # a client that was removed has no tokens any more
-            traces = self._traces
-            if traces.current is None:
-                seen = introspect_access_token(record, client, self._issuer, now)
-            else:
-                seen = traces.timed("decide", introspect_access_token, record, client, self._issuer, now)
-        else:
-            seen = await self._introspect_other(token, kind, client, now)
-        return json_answer(encode_introspection(seen))
+        if token is None:
+            raise missing_parameter("token")
+        if looks_like_access_token(token):
+            ref = token_ref(token)
+            found = self._store.recall_access_token(ref)
+            if found is not UNKNOWN:
+                return self._answer_access_token(found, caller, now)
+            if token_kind(token) is TokenKind.ACCESS:
+                return self._find_and_answer(ref, caller, now)
+            return _answer(None)
+        return self._answer_other(token, token_kind(token), caller, now)
+
+    async def _find_and_answer(self, ref: TokenRef, caller: Client, now: float) -> Response:
+        return self._answer_access_token(await self._store.find_access_token(ref), caller, now)
+
+    def _answer_access_token(self, record: AccessTokenRecord | None, caller: Client, now: float) -> Response:
+        if record is not None and record.client_id != caller.id and self._find_client(record.client_id) is None:
+            record = None  # a client that was removed has no tokens any more
+        traces = self._traces
+        if traces.current is None:
+            return _answer(introspect_access_token(record, caller, self._issuer, now))
+        return _answer(traces.timed("decide", introspect_access_token, record, caller, self._issuer, now))
+
+    async def _answer_other(self, token: str, kind: TokenKind | None, caller: Client, now: float) -> Response:
+        return _answer(await self._introspect_other(token, kind, caller, now))
 
     async def _introspect_other(
         self, token: str, kind: TokenKind | None, caller: Client, now: float
@@ -86,6 +117,7 @@ class IntrospectionEndpoint:
         return introspect_jwt(claims, revoked, caller, now)
 
 
-def is_active(response: Response) -> bool:
-    """Whether a response of this endpoint says that the token is alive."""
-    return response.body != INACTIVE
+def _answer(seen: ActiveToken | None) -> Response:
+    if seen is None:
+        return Response(200, INACTIVE, JSON_NO_STORE, outcome="inactive")
+    return Response(200, encode_introspection(seen), JSON_NO_STORE, outcome="active")

@@ -1,6 +1,10 @@
 """Making the tokens of a decision: the same for every grant."""
 
+from collections.abc import Coroutine
+from typing import Any
+
 import msgspec
+from msgspec.structs import replace
 
 from app.grants.decision import FamilyLife, Issue
 from app.keys.errors import NoSigningKey, SigningQueueFull
@@ -11,7 +15,7 @@ from app.observability.tracing import NOTHING_TRACED, Traces
 from app.protocol import access_token, id_token
 from app.protocol.access_token import AccessTokenClaims
 from app.protocol.errors import temporarily_unavailable
-from app.protocol.opaque_token import family_tag, new_family, new_tag, new_token, token_ref
+from app.protocol.opaque_token import family_tag, new_access_token, new_family, new_jti, new_tag, new_token, token_ref
 from app.protocol.token_response import TokenResponse
 from app.randomness import RandomBytes
 from app.storage.interface import Issuance
@@ -50,26 +54,33 @@ class Mint:
         self._random_bytes = random_bytes
         self._traces = traces
 
-    async def mint(self, issue: Issue, client: Client, now: float) -> Minted:
-        """Make the tokens that ``issue`` decided on, at ``now`` (Unix seconds).
+    def mint(self, issue: Issue, client: Client, now: float) -> Minted | Coroutine[Any, Any, Minted]:
+        """Make the tokens that ``issue`` decided on, at ``now`` (Unix seconds): at once, but for RSA signatures.
 
-        Raises ProtocolError (503) if no key may sign, or too many signatures wait already.
+        Raises ProtocolError (503), where it is awaited too, if no key may sign or too many signatures wait already.
         """
         issued_at = int(now)  # dates in tokens are whole seconds; keys begin to sign between two of them
         family = issue.family
-        tag = family_tag(family.name) if family else new_tag(self._random_bytes)
-        if family is None and issue.with_refresh_token:
-            family = FamilyLife(new_family(tag, self._random_bytes), issued_at + self._family_max_seconds)
         expires_at = issued_at + client.access_token_seconds
-        if family is not None and expires_at > family.expires_at:
-            expires_at = family.expires_at  # nothing outlives its family, so its revocation mark may end with it
-
         stored: tuple[TokenRef, AccessTokenRecord] | None = None
-        if client.access_token_format is AccessTokenFormat.OPAQUE:
-            token = new_token(TokenKind.ACCESS, tag, self._random_bytes)
-            stored = (token_ref(token), self._record(issue, client, issued_at, expires_at, family))
+        signing: Coroutine[Any, Any, str] | None = None
+        if family is None and not issue.with_refresh_token and client.access_token_format is AccessTokenFormat.OPAQUE:
+            token, ref = new_access_token(self._random_bytes)
+            tag = ref.tag
+            stored = (ref, self._record(issue, client, issued_at, expires_at, None))
         else:
-            token = await self._sign_access_token(issue, client, now, expires_at=expires_at, family=family, tag=tag)
+            tag = family_tag(family.name) if family else ""
+            if family is None and issue.with_refresh_token:
+                tag = new_tag(self._random_bytes)
+                family = FamilyLife(new_family(tag, self._random_bytes), issued_at + self._family_max_seconds)
+            if family is not None and expires_at > family.expires_at:
+                expires_at = family.expires_at  # nothing outlives its family, so its revocation mark may end with it
+            if client.access_token_format is AccessTokenFormat.OPAQUE:
+                token = new_token(TokenKind.ACCESS, tag, self._random_bytes)
+                stored = (token_ref(token), self._record(issue, client, issued_at, expires_at, family))
+            else:
+                signed = self._sign_access_token(issue, client, now, expires_at=expires_at, family=family, tag=tag)
+                token, signing = (signed, None) if isinstance(signed, str) else ("", signed)
 
         refresh_token: str | None = None
         refresh: tuple[TokenRef, RefreshTokenRecord] | None = None
@@ -77,15 +88,22 @@ class Mint:
             refresh_token = new_token(TokenKind.REFRESH, tag, self._random_bytes)
             refresh = (token_ref(refresh_token), self._refresh_record(issue, client, issued_at, family))
 
-        response = TokenResponse(
-            access_token=token,
-            token_type="Bearer",
-            expires_in=expires_at - issued_at,
-            scope=issue.scope,
-            refresh_token=refresh_token,
-            id_token=await self._sign_id_token(issue, client, now, token),
+        minted = Minted(
+            TokenResponse(token, "Bearer", expires_at - issued_at, issue.scope, refresh_token),
+            Issuance(stored, refresh),
         )
-        return Minted(response, Issuance(access=stored, refresh=refresh))
+        if signing is None and issue.authentication is None:
+            return minted
+        return self._sign_the_rest(minted, signing, issue, client, now)
+
+    async def _sign_the_rest(
+        self, minted: Minted, signing: Coroutine[Any, Any, str] | None, issue: Issue, client: Client, now: float
+    ) -> Minted:
+        """Wait for the access token where it is signed on a thread, then sign the ID token, which names it."""
+        response = minted.response
+        token = response.access_token if signing is None else await signing
+        id_token = await self._sign_id_token(issue, client, now, token)
+        return Minted(replace(response, access_token=token, id_token=id_token), minted.issuance)
 
     def _record(
         self, issue: Issue, client: Client, issued_at: int, expires_at: int, family: FamilyLife | None
@@ -114,21 +132,22 @@ class Mint:
             family_expires_at=family.expires_at,
         )
 
-    async def _sign_access_token(
+    def _sign_access_token(
         self, issue: Issue, client: Client, now: float, *, expires_at: int, family: FamilyLife | None, tag: str
-    ) -> str:
+    ) -> str | Coroutine[Any, Any, str]:
         claims = AccessTokenClaims(
             iss=self._issuer,
             sub=issue.subject,
             aud=access_token.audience_claim(issue.audience),
             client_id=client.id,
-            jti=new_family(tag, self._random_bytes),  # the same form: a tag and 128 random bits
+            # Of the family's slot, where there is one: its revocation mark lies there.
+            jti=new_family(tag, self._random_bytes) if family else new_jti(self._random_bytes),
             iat=int(now),
             exp=expires_at,
             scope=issue.scope,
             family=family.name if family else None,
         )
-        return await self._sign(self._algorithm, access_token.TYP, access_token.encode_claims(claims), now)
+        return self._sign(self._algorithm, access_token.TYP, access_token.encode_claims(claims), now)
 
     async def _sign_id_token(self, issue: Issue, client: Client, now: float, token: str) -> str | None:
         if issue.authentication is None or _OPENID not in issue.scope.split(" "):
@@ -143,14 +162,16 @@ class Mint:
             algorithm=algorithm,
             now=int(now),
         )
-        return await self._sign(algorithm, id_token.TYP, _id_token_encoder.encode(claims), now)
+        signed = self._sign(algorithm, id_token.TYP, _id_token_encoder.encode(claims), now)
+        return signed if isinstance(signed, str) else await signed
 
-    async def _sign(self, algorithm: str, typ: str, payload: bytes, now: float) -> str:
+    def _sign(self, algorithm: str, typ: str, payload: bytes, now: float) -> str | Coroutine[Any, Any, str]:
+        traces = self._traces
         try:
-            signing = self._signer.sign(algorithm, typ, payload, now)
-            if self._traces.current is None:
-                return await signing
-            return await self._traces.awaited("sign", {"auth_service.algorithm": algorithm}, signing)
+            if traces.current is None:
+                return self._signer.sign(algorithm, typ, payload, now)
+            attributes = {"auth_service.algorithm": algorithm}
+            return traces.timed_until_there("sign", attributes, self._signer.sign, algorithm, typ, payload, now)
         except NoSigningKey:
             raise temporarily_unavailable("no_signing_key") from None
         except SigningQueueFull:

@@ -2,7 +2,7 @@
 
 from app.endpoints.exchange import Request
 from app.protocol.errors import invalid_request
-from app.protocol.form import Parameters, parse_body
+from app.protocol.form import FORM_CONTENT_TYPE, Parameters, parse_body, plain_value
 
 
 def read_parameters(request: Request, *, allow_json: bool = False) -> Parameters:
@@ -13,3 +13,13 @@ def read_parameters(request: Request, *, allow_json: bool = False) -> Parameters
     if request.has_query:
         raise invalid_request("parameters belong into the body, not into the URL", reason="query_string")
     return parse_body(request.content_type, request.body, allow_json=allow_json)
+
+
+def plain_parameter(request: Request, start: bytes) -> str | None:
+    """The value of a request's only parameter, where :func:`read_parameters` would find it without decoding anything.
+
+    ``start`` is the parameter's name with its ``=``; None where the request has to be read in full.
+    """
+    if request.content_type != FORM_CONTENT_TYPE or request.has_query:
+        return None
+    return plain_value(request.body, start)

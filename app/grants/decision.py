@@ -31,6 +31,9 @@ class Loaded(msgspec.Struct, frozen=True):
     refresh_record: RefreshTokenRecord | None = None
 
 
+NOTHING_LOADED = Loaded()
+
+
 class FamilyLife(msgspec.Struct, frozen=True):
     """A family that exists already."""
 

@@ -8,6 +8,7 @@ Rules:
   alone, which converts the signature by way of hexadecimal text.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -15,7 +16,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 PublicKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
@@ -90,7 +91,7 @@ def signer(algorithm: str, key: PrivateKey) -> Sign:
     spec = ALGORITHMS[algorithm]
     digest = spec.hash()
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        return _ecdsa_signer(key, ec.ECDSA(digest), spec.coordinate_bytes)
+        return _ecdsa_signer(key, digest, spec.coordinate_bytes)
     if isinstance(key, rsa.RSAPrivateKey):
         sign_rsa, pad = key.sign, _padding(spec)
         return lambda message: sign_rsa(message, pad, digest)
@@ -130,11 +131,12 @@ def _padding(spec: Algorithm) -> padding.AsymmetricPadding:
     return padding.PSS(mgf=padding.MGF1(digest), salt_length=digest.digest_size)
 
 
-def _ecdsa_signer(key: ec.EllipticCurvePrivateKey, how: ec.ECDSA, size: int) -> Sign:
-    sign_der = key.sign
+def _ecdsa_signer(key: ec.EllipticCurvePrivateKey, digest: hashes.HashAlgorithm, size: int) -> Sign:
+    # Hashed before: to begin a hash of its own costs the library 1 µs of 16.
+    sign_der, how, hashed = key.sign, ec.ECDSA(Prehashed(digest)), getattr(hashlib, digest.name)
 
     def sign(message: bytes) -> bytes:
-        r, s = decode_dss_signature(sign_der(message, how))
+        r, s = decode_dss_signature(sign_der(hashed(message).digest(), how))
         return r.to_bytes(size, "big") + s.to_bytes(size, "big")
 
     return sign

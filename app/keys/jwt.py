@@ -14,8 +14,8 @@ for an ES256 token, 54 against 24 µs for an RS256 one. A differential test hold
 import binascii
 import math
 from asyncio import get_running_loop
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ from app.keys.algorithms import is_rsa
 from app.keys.errors import InvalidToken, SigningQueueFull
 from app.keys.ring import KeyRing, SigningKey
 from app.keys.threads import LowPriorityPool
+from app.protocol.base64url import base64url
 
 MAX_TOKEN_CHARS = 8192
 """Longer tokens are refused unread; ours have some 600 characters."""
@@ -48,8 +49,8 @@ def needs_thread(algorithm: str) -> bool:
 
 def sign_now(key: SigningKey, typ: str, payload: bytes) -> str:
     """A signed JWT in compact serialization (RFC 7515 section 7.1). ``payload``: the claims as JSON."""
-    signing_input = key.header(typ) + urlsafe_b64encode(payload).rstrip(b"=")
-    signature = urlsafe_b64encode(key.sign(signing_input)).rstrip(b"=")
+    signing_input = key.header(typ) + base64url(payload)
+    signature = base64url(key.sign(signing_input))
     return (signing_input + b"." + signature).decode("ascii")
 
 
@@ -62,13 +63,16 @@ class Signer:
         self._pool = pool
         self._waiting = 0
 
-    async def sign(self, algorithm: str, typ: str, payload: bytes, now: float) -> str:
-        """A signed JWT. Never suspends for EC and EdDSA. Raises NoSigningKey or SigningQueueFull."""
+    def sign(self, algorithm: str, typ: str, payload: bytes, now: float) -> str | Coroutine[Any, Any, str]:
+        """A signed JWT: at once for EC and EdDSA, to be awaited for RSA. Raises NoSigningKey or SigningQueueFull."""
         key = self._ring().signing_key(algorithm, now)
         if not is_rsa(algorithm):
             return sign_now(key, typ, payload)
         if self._waiting >= MAX_WAITING_SIGNATURES:
             raise SigningQueueFull(f"{self._waiting} {algorithm} signatures are waiting for a thread")
+        return self._sign_on_thread(key, typ, payload)
+
+    async def _sign_on_thread(self, key: SigningKey, typ: str, payload: bytes) -> str:
         self._waiting += 1
         try:
             return await get_running_loop().run_in_executor(self._pool.executor, sign_now, key, typ, payload)
@@ -159,7 +163,7 @@ def _decode(segment: bytes) -> bytes:
         data = urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
     except binascii.Error:
         raise InvalidToken("malformed") from None
-    if urlsafe_b64encode(data).rstrip(b"=") != segment:
+    if base64url(data) != segment:
         raise InvalidToken("malformed")
     return data
 

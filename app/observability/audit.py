@@ -114,12 +114,12 @@ class Audit:
         *,
         grant_type: str,
         token_format: str,
-        token: str,
-        refresh_token: str | None,
+        token_digest: bytes,
+        refresh_token_digest: bytes | None,
         subject: str | None,
         scope: str,
     ) -> None:
-        """Tokens were committed, and are about to leave."""
+        """Tokens were committed, and are about to leave. The digests are SHA-256 of their texts."""
         if self._writer is not None:
             self._writer.put(
                 AuditEvent(
@@ -130,12 +130,13 @@ class Audit:
                     request.client_id,
                     request.peer,
                     request.operation,
-                    grant_type=grant_type,
-                    token_format=token_format,
-                    token_hash=token_hash(token),
-                    refresh_token_hash=None if refresh_token is None else token_hash(refresh_token),
-                    subject=subject,
-                    scope=scope,
+                    None,
+                    grant_type,
+                    token_format,
+                    "sha256:" + token_digest.hex(),
+                    None if refresh_token_digest is None else "sha256:" + refresh_token_digest.hex(),
+                    subject,
+                    scope,
                 )
             )
 

@@ -4,6 +4,8 @@ Rules:
 - Any thread may put an event in, and none ever waits: past :data:`MAX_WAITING` events one more is dropped, and counted.
 - The thread sleeps while there is nothing to write, and gathers for :data:`GATHER_SECONDS` before it writes, so that
   a busy service pays one wake-up for many events.
+- An event is encoded by who puts it in, in 0.2 µs: encoded on the thread, a twentieth of a second later, its parts have
+  left the processor's caches, which cost issuance three times as much as the audit itself.
 - Lines are written whole, in the order of the events, a bounded number at a time. A destination that blocks holds the
   thread, never the loop; one that fails costs its events, which are counted as dropped.
 - A file is opened again when another has taken its name, so that it can be rotated by renaming.
@@ -24,11 +26,11 @@ import msgspec
 logger = logging.getLogger("app.audit")
 
 MAX_WAITING = 20_000
-"""Events that may wait: at some 500 bytes each, 10 MB."""
+"""Lines that may wait: at some 500 bytes each, 10 MB."""
 GATHER_SECONDS = 0.05
 CLOSE_SECONDS = 5.0
 _AT_ONCE = 256
-"""Encoded in one go, which takes a quarter of a millisecond in which the thread holds the interpreter's lock."""
+"""Lines of one write: some 100 kB."""
 _FILE_MODE = 0o640
 
 
@@ -91,13 +93,13 @@ class AuditWriter:
         self._to = to
         self._on_dropped = on_dropped
         self._max_waiting = max_waiting
-        self._waiting: deque[msgspec.Struct] = deque()
+        self._waiting: deque[bytes] = deque()
         self._wake = threading.Event()
         self._awake = False
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._encoder = msgspec.json.Encoder()
+        self._encode = msgspec.json.Encoder().encode
         self._failing = False
 
     def put(self, event: msgspec.Struct) -> None:
@@ -106,7 +108,12 @@ class AuditWriter:
         if len(waiting) >= self._max_waiting:
             self._on_dropped(1)
             return
-        waiting.append(event)
+        try:
+            waiting.append(self._encode(event))
+        except (msgspec.MsgspecError, ValueError) as error:
+            logger.error("an audit event cannot be written: %s", error)  # noqa: TRY400 - its traceback says nothing
+            self._on_dropped(1)
+            return
         if not self._awake:
             # The thread clears it before it looks into the queue: an event that comes between is seen or wakes it.
             self._awake = True
@@ -147,18 +154,18 @@ class AuditWriter:
             if closing and not self._waiting:
                 return
 
-    def _take(self) -> list[msgspec.Struct]:
-        taken: list[msgspec.Struct] = []
+    def _take(self) -> list[bytes]:
+        taken: list[bytes] = []
         with contextlib.suppress(IndexError):
             while len(taken) < _AT_ONCE:
                 taken.append(self._waiting.popleft())
         return taken
 
-    def _write(self, events: Sequence[msgspec.Struct]) -> None:
+    def _write(self, lines: Sequence[bytes]) -> None:
         try:
-            self._to.write(self._encoder.encode_lines(events))
-        except (OSError, msgspec.MsgspecError, ValueError) as error:
-            self._on_dropped(len(events))
+            self._to.write(b"\n".join((*lines, b"")))
+        except OSError as error:
+            self._on_dropped(len(lines))
             if not self._failing:  # said once: a full disk would else fill the log too
                 logger.error("audit events cannot be written: %s", error)  # noqa: TRY400 - its traceback says nothing
             self._failing = True

@@ -15,7 +15,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from app.observability.loop_metrics import HistogramChild, LoopCounter, LoopHistogram
+from app.observability.loop_metrics import CounterChild, HistogramChild, LoopCounter, LoopHistogram, Observed
 from app.observability.process_limits import ProcessLimits
 from app.observability.store_metrics import OPERATION_SECONDS, StoreMetrics
 
@@ -52,6 +52,7 @@ class Metrics:
             registry=r,
         )
         self._request_children: dict[tuple[str, str, int], HistogramChild] = {}
+        self._finished: dict[tuple[str, str, int, str, str], Observed] = {}
         operations = LoopHistogram(
             "token_operation_duration_seconds",
             "Time that a token operation took, by what came of it.",
@@ -84,7 +85,7 @@ class Metrics:
         }
         self.rate_limit_seconds = LoopHistogram(
             "rate_limit_duration_seconds",
-            "Time that a decision of the rate limiter took, waiting for Redis excluded.",
+            "Time that a decision of the rate limiter took, waiting for Redis excluded; of one decision in eight.",
             [],
             buckets=DECISION_SECONDS,
             registry=r,
@@ -175,7 +176,6 @@ class Metrics:
         ProcessCollector(registry=r)
         PlatformCollector(registry=r)
         GCCollector(registry=r)
-        self.introspections = 0
         self.issued = 0
 
     def build(self, version: str) -> None:
@@ -198,11 +198,15 @@ class Metrics:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered. ``method`` and ``route`` must come from our own tables."""
+        self.request_series(method, route, status).observe(seconds)
+
+    def request_series(self, method: str, route: str, status: int) -> HistogramChild:
+        """The series of requests that are answered so."""
         key = (method, route, status)
         child = self._request_children.get(key)
         if child is None:
             child = self._request_children[key] = self._requests.labels(method, route, str(status))
-        child.observe(seconds)
+        return child
 
     def request_example(
         self, method: str, route: str, status: int, seconds: float, *, trace_id: str, unix_now: float
@@ -213,15 +217,24 @@ class Metrics:
     def expect_requests(self, method: str, route: str) -> None:
         """Let the series of a route's usual answers exist before the first one: rates of failures begin at zero."""
         for status in USUAL_STATUSES:
-            key = (method, route, status)
-            if key not in self._request_children:
-                self._request_children[key] = self._requests.labels(method, route, str(status))
+            self.request_series(method, route, status)
 
-    def operation(self, operation: str, outcome: str, seconds: float) -> None:
-        """A token operation ended."""
-        self._operations[operation, outcome].observe(seconds)
-        if operation == "introspect":
-            self.introspections += 1
+    def finished(self, request: tuple[str, str, int, str, str], seconds: float) -> None:
+        """A request was answered that was a token operation: :meth:`request` and the operation's own duration.
+
+        ``request``: its method, route and status, the operation, and what came of it.
+        """
+        observed = self._finished.get(request)
+        if observed is None:
+            method, route, status, operation, outcome = request
+            series = self.request_series(method, route, status)
+            observed = self._finished[request] = series.observe_together(self._operations[operation, outcome])
+        observed.observe(seconds)
+
+    @property
+    def introspections(self) -> int:
+        """How many there were, whatever came of them."""
+        return sum(self.operation_buckets("introspect"))
 
     def operation_buckets(self, operation: str) -> list[int]:
         """How often it took how long, whatever came of it: by bucket of ``OPERATION_SECONDS``, not accumulated."""
@@ -243,6 +256,10 @@ class Metrics:
     def refresh_token_reused(self) -> None:
         """A refresh token came a second time."""
         self._reused.inc()
+
+    def rate_limit_allowed(self, limit: str) -> CounterChild:
+        """The series of requests that a limit let pass."""
+        return self._decisions[limit, False]
 
     def rate_limited(self, limit: str, limited: bool) -> None:
         """The rate limiter decided: ``client``, ``introspection`` or ``failure``."""

@@ -105,6 +105,24 @@ class Traces:
         finally:
             span.part(name, started, self.now_ns(), {}, error=error)
 
+    def timed_until_there(
+        self,
+        name: str,
+        attributes: Attributes,
+        function: Callable[P, T | Coroutine[Any, Any, T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T | Coroutine[Any, Any, T]:
+        """What ``function`` returns, or what must be awaited for it; a part of the record, if the request has one."""
+        span = self.current
+        started = self.now_ns()
+        result = function(*args, **kwargs)
+        if isinstance(result, Coroutine):
+            return self.awaited(name, attributes, result)
+        if span is not None:
+            span.part(name, started, self.now_ns(), attributes)
+        return result
+
     async def awaited(
         self, name: str, attributes: Attributes, work: Coroutine[Any, Any, T], *, of_others: bool = False
     ) -> T:

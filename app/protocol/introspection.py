@@ -12,6 +12,7 @@ INACTIVE = b'{"active":false}'
 """The one answer for expired, unknown, revoked, malformed and not-yours (RFC 7662 section 2.2)."""
 
 _encoder = msgspec.json.Encoder()
+_ALL, _AUDIENCE = IntrospectionPolicy.ALL, IntrospectionPolicy.AUDIENCE
 
 
 class ActiveToken(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -41,15 +42,15 @@ def introspect_access_token(
     if record is None or record.expires_at <= now or not may_see(caller, record.client_id, record.audience):
         return None
     return ActiveToken(
-        active=True,
-        client_id=record.client_id,
-        exp=record.expires_at,
-        iat=record.issued_at,
-        sub=record.subject,
-        aud=audience_claim(record.audience),
-        iss=issuer,
-        scope=record.scope,
-        token_type="Bearer",
+        True,
+        record.client_id,
+        record.expires_at,
+        record.issued_at,
+        record.subject,
+        audience_claim(record.audience),
+        issuer,
+        record.scope,
+        "Bearer",
     )
 
 
@@ -95,8 +96,8 @@ def introspect_refresh_token(
 
 def may_see(caller: Client, client_id: str, audience: tuple[str, ...]) -> bool:
     """Whether the caller's ``introspect`` setting covers a token (RFC 7662 section 4)."""
-    if caller.introspect is IntrospectionPolicy.ALL or client_id == caller.id:
+    if client_id == caller.id or caller.introspect is _ALL:
         return True
-    if caller.introspect is not IntrospectionPolicy.AUDIENCE:
+    if caller.introspect is not _AUDIENCE:
         return False
     return caller.id in audience or not set(caller.audiences).isdisjoint(audience)

@@ -40,13 +40,16 @@ class RateLimiter:
             return 0.0
         interval = WINDOW_SECONDS / per_minute
         shard = self._shards[hash(key) % self._count]
-        empty_at = shard.get(key, now)
-        empty_at = max(empty_at, now)
+        empty_at = shard.get(key)
+        if empty_at is None:
+            if len(shard) >= self._max_keys:
+                _make_room(shard, self._max_keys, now)
+            empty_at = now
+        elif empty_at < now:
+            empty_at = now
         wait = empty_at + interval - now - WINDOW_SECONDS
         if wait > interval * _TOLERANCE:
             return wait
-        if len(shard) >= self._max_keys and key not in shard:
-            _make_room(shard, self._max_keys, now)
         shard[key] = empty_at + interval
         return 0.0
 

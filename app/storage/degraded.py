@@ -15,7 +15,15 @@ from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, T
 from app.storage.deferred import DeferredRevocations, Wish
 from app.storage.epochs import Epoch, EpochsWatcher
 from app.storage.expiry import ExpiringMarks
-from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreFull, StoreUnavailable
+from app.storage.interface import (
+    UNKNOWN,
+    Issuance,
+    IssuedFacts,
+    Rotation,
+    StoreFull,
+    StoreUnavailable,
+    Unknown,
+)
 from app.storage.memory import MemoryStore
 
 _TAGS_SPARE = 1_000
@@ -64,6 +72,12 @@ class DegradedMemory:
         await self.memory.save(issuance)
         if issuance.access is not None and issuance.access[1].family is None:
             self._keep_tag(issuance.access[0])
+
+    def save_at_once(self, issuance: Issuance) -> bool:
+        return False
+
+    def recall_access_token(self, ref: TokenRef) -> AccessTokenRecord | Unknown | None:
+        return UNKNOWN
 
     async def find_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
         record = await self.memory.find_access_token(ref)

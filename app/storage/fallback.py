@@ -16,7 +16,15 @@ from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, T
 from app.storage.degraded import DegradedMemory
 from app.storage.epochs import Epoch, EpochsWatcher
 from app.storage.handover import Handover, ReturningStore
-from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreError, StoreUnavailable, TokenStore
+from app.storage.interface import (
+    Issuance,
+    IssuedFacts,
+    Rotation,
+    StoreError,
+    StoreUnavailable,
+    TokenStore,
+    Unknown,
+)
 from app.storage.memory import MemoryStore
 from app.storage.observer import StoreObserver
 
@@ -134,6 +142,12 @@ class FallbackStore:
 
     def save(self, issuance: Issuance) -> Coroutine[Any, Any, None]:
         return self._current.save(issuance)
+
+    def save_at_once(self, issuance: Issuance) -> bool:
+        return self._current.save_at_once(issuance)
+
+    def recall_access_token(self, ref: TokenRef) -> AccessTokenRecord | Unknown | None:
+        return self._current.recall_access_token(ref)
 
     def find_access_token(self, ref: TokenRef) -> Coroutine[Any, Any, AccessTokenRecord | None]:
         return self._current.find_access_token(ref)

@@ -19,7 +19,15 @@ from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, T
 from app.storage.deferred import Wish
 from app.storage.degraded import DegradedMemory
 from app.storage.epochs import Epoch, EpochsWatcher
-from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreUnavailable, TokenStore
+from app.storage.interface import (
+    UNKNOWN,
+    Issuance,
+    IssuedFacts,
+    Rotation,
+    StoreUnavailable,
+    TokenStore,
+    Unknown,
+)
 
 SLICE = 100
 """Records that move at a time: the requests of the same moment wait for no more than these."""
@@ -74,6 +82,12 @@ class Handover:
 
     async def save(self, issuance: Issuance) -> None:
         await self._shared.save(issuance)
+
+    def save_at_once(self, issuance: Issuance) -> bool:
+        return False
+
+    def recall_access_token(self, ref: TokenRef) -> AccessTokenRecord | Unknown | None:
+        return UNKNOWN
 
     async def find_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
         if self._memory.was_sent(ref.digest):

@@ -79,6 +79,15 @@ class Rotation(Enum):
     """The token expired or its family was revoked meanwhile."""
 
 
+class Unknown(Enum):
+    """What a store knows of a token without asking anybody, where that is nothing."""
+
+    UNKNOWN = "unknown"
+
+
+UNKNOWN = Unknown.UNKNOWN
+
+
 class TokenStore(Protocol):
     """The shared memory of the service."""
 
@@ -107,6 +116,15 @@ class TokenStore(Protocol):
         already, the tokens are dead from the start.
         Raises StoreFull or StoreUnavailable; the tokens must then not leave the service.
         """
+
+    def save_at_once(self, issuance: Issuance) -> bool:
+        """:meth:`save`, where the store need not wait for anything; False, and nothing was done, where it must.
+
+        Raises StoreFull like it.
+        """
+
+    def recall_access_token(self, ref: TokenRef) -> AccessTokenRecord | Unknown | None:
+        """What :meth:`find_access_token` would say, where that can be said without waiting; else UNKNOWN."""
 
     async def find_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
         """The record of a live opaque access token; None for expired, revoked and unknown ones alike."""

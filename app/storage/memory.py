@@ -89,6 +89,7 @@ class MemoryStore:
         self._max_tokens = max_tokens
         self._now = now
         self._access = _Records()
+        self._access_shards = self._access.shards
         self._refresh = _Records()
         self._alive_until: dict[int, int] = {}
         """How many access tokens end at each second."""
@@ -113,11 +114,19 @@ class MemoryStore:
             self._timer = None
 
     async def save(self, issuance: Issuance) -> None:
+        self.save_at_once(issuance)
+
+    def save_at_once(self, issuance: Issuance) -> bool:
         self._require_room(issuance)
         self._put(issuance)
+        return True
 
     async def find_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
-        data = self._access.shards[ref.digest[0]].get(ref.digest)
+        return self.recall_access_token(ref)
+
+    def recall_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
+        digest = ref.digest
+        data = self._access_shards[digest[0]].get(digest)
         if data is None:
             return None
         record = decode_access_record(data)
@@ -278,8 +287,9 @@ class MemoryStore:
                 if self._revoked_families.is_marked(access.family, self._now()):
                     return
                 self._families.setdefault(access.family, set()).add(ref.digest)
-            self._access.put(ref.digest, encode_record(access), access.expires_at)
-            self._alive_until[access.expires_at] = self._alive_until.get(access.expires_at, 0) + 1
+            expires_at = access.expires_at
+            self._access.put(ref.digest, encode_record(access), expires_at)
+            self._alive_until[expires_at] = self._alive_until.get(expires_at, 0) + 1
         if issuance.refresh is not None:
             ref, refresh = issuance.refresh
             if self._revoked_families.is_marked(refresh.family, self._now()):

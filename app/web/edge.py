@@ -2,22 +2,20 @@
 
 :meth:`Edge.answer` gives a finished response at once when nothing has to be waited for, else an awaitable.
 
-1. a request id (given and sane, or made);
-2. the address that counts, and the method;
+1. a request id (given and sane, or made), and the address that counts: with the head (:mod:`app.web.request_heads`);
+2. the method;
 3. the endpoint;
 4. refusals and failures become responses, here and nowhere else;
 5. metrics, one log line and one audit event for what went wrong, CORS, ``Connection: close`` while draining.
 """
 
 import logging
-import re
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any
 
 from app.endpoints.addresses import ClientAddresses
 from app.endpoints.answers import EMPTY_NO_STORE, STRICT_TRANSPORT_SECURITY, error_answer, method_not_allowed
 from app.endpoints.exchange import FinishedHeaders, FixedHeaders, Headers, Request, Response
-from app.endpoints.introspection import is_active
 from app.endpoints.stepping import start
 from app.observability.audit import Audit
 from app.observability.metrics import Metrics
@@ -27,12 +25,11 @@ from app.protocol.errors import ErrorCode, ProtocolError, temporarily_unavailabl
 from app.protocol.trace_context import trace_id
 from app.randomness import RandomBytes
 from app.storage.interface import StoreError
-from app.web.request_ids import RequestIds
+from app.web.request_ids import SANE_REQUEST_ID, RequestIds
 from app.web.routes import Route
 
 logger = logging.getLogger("app.requests")
 
-_SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _INTERNAL_ERROR = ProtocolError(ErrorCode.SERVER_ERROR, "the service failed to answer; the log has the cause")
 _CLOSE = (b"connection", b"close")
 _HAVE_A_LINE = frozenset(range(400, 600)) - {405}
@@ -65,14 +62,14 @@ class Edge:
         self._farewell = FixedHeaders((*self.transport_headers, _CLOSE))
         self._allowed_origins = frozenset(allowed_origins)
         self._is_draining = is_draining
-        self._address_of = (addresses or ClientAddresses()).of
+        self.address_of = (addresses or ClientAddresses()).of
         self._traces = traces
         self._sampler = traces.sampler
         self._request_log = request_log
 
     def request_id(self, given: bytes | None) -> str:
         """The request's id: the one given if it is harmless in logs and headers, else a new one."""
-        if given is not None and _SANE_REQUEST_ID.fullmatch(given):
+        if given is not None and SANE_REQUEST_ID.fullmatch(given):
             return given.decode()
         return self.new_request_id()
 
@@ -80,52 +77,46 @@ class Edge:
         """Answer a request whose body is complete. Never raises for anything that the request contains."""
         started = self._stopwatch()
         request.operation = route.operation
-        request.peer = self._address_of(request)
         if request.method not in route.methods:
+            request.operation = None
             return self._finish(route, request, self._other_method(route, request), started)
-        work = route.endpoint(request)
-        if self._sampler is not None and route.traced and self._sampler.samples(request.traceparent):
-            work = self._record(route, request, work)
         try:
-            result = start(work)
+            if self._sampler is not None and route.traced and self._sampler.samples(request.traceparent):
+                work = self._recorded(route, request)
+            else:
+                work = route.endpoint(request)
+            result = work if isinstance(work, Response) else start(work)
         except Exception as failure:  # noqa: BLE001 - the edge is where every failure becomes a response
-            return self._finish(route, request, self._failed(route, request, failure, started), started)
+            return self._finish(route, request, self._failed(route, request, failure), started)
         if isinstance(result, Response):
-            return self._finish(route, request, self._succeeded(request, result, started), started)
+            return self._finish(route, request, result, started)
         return self._wait(route, request, result, started)
 
-    def _record(
-        self, route: Route, request: Request, work: Coroutine[Any, Any, Response]
-    ) -> Coroutine[Any, Any, Response]:
-        """Begin the record of a sampled request, which is the current one while it is worked for."""
+    def _recorded(self, route: Route, request: Request) -> Response | Coroutine[Any, Any, Response]:
+        """The endpoint's answer to a sampled request, whose record is the current one while it is worked for."""
         traces = self._traces
-        request.span = traces.open_span(request.method, route.path, request.traceparent, request.tracestate)
-        return traces.around(request.span, work)
+        span = request.span = traces.open_span(request.method, route.path, request.traceparent, request.tracestate)
+        before, traces.current = traces.current, span
+        try:
+            result = route.endpoint(request)
+        finally:
+            traces.current = before
+        return result if isinstance(result, Response) else traces.around(span, result)
 
     def refuse(self, route: Route, request: Request, refusal: ProtocolError) -> Response:
         """Answer a request that was refused before its body was read."""
         started = self._stopwatch()
         request.operation = route.operation
-        request.peer = self._address_of(request)
-        return self._finish(route, request, self._failed(route, request, refusal, started), started)
+        return self._finish(route, request, self._failed(route, request, refusal), started)
 
     async def _wait(self, route: Route, request: Request, result: Awaitable[Response], started: float) -> Response:
         try:
-            response = self._succeeded(request, await result, started)
+            response = await result
         except Exception as failure:  # noqa: BLE001 - as in answer()
-            response = self._failed(route, request, failure, started)
+            response = self._failed(route, request, failure)
         return self._finish(route, request, response, started)
 
-    def _succeeded(self, request: Request, response: Response, started: float) -> Response:
-        operation = request.operation
-        if operation is not None:
-            outcome = "ok"
-            if operation == "introspect":
-                outcome = "active" if is_active(response) else "inactive"
-            self._metrics.operation(operation, outcome, self._stopwatch() - started)
-        return response
-
-    def _failed(self, route: Route, request: Request, failure: Exception, started: float) -> Response:
+    def _failed(self, route: Route, request: Request, failure: Exception) -> Response:
         if isinstance(failure, ProtocolError):
             refusal, level = failure, logging.INFO if failure.status < 500 else logging.WARNING
         elif isinstance(failure, StoreError):
@@ -135,8 +126,6 @@ class Edge:
         if request.span is not None:
             request.span.failed(refusal.reason)
         if request.operation is not None:
-            outcome = "error" if refusal.status >= 500 else "refused"
-            self._metrics.operation(request.operation, outcome, self._stopwatch() - started)
             self._metrics.operation_failed(request.operation, refusal.reason)
             if refusal.status < 500:
                 self._tell_of(request, refusal)
@@ -152,7 +141,9 @@ class Edge:
                 extra=fields if trace is None else {**fields, "trace_id": trace},
                 exc_info=failure if level == logging.ERROR else None,
             )
-        return error_answer(refusal)
+        answer = error_answer(refusal)
+        answer.outcome = "error" if refusal.status >= 500 else "refused"
+        return answer
 
     def _tell_of(self, request: Request, refusal: ProtocolError) -> None:
         """The audit of a refusal. Those of a limit and of a reuse are told where more is known of them."""
@@ -173,17 +164,21 @@ class Edge:
     def _finish(self, route: Route, request: Request, response: Response, started: float) -> Response:
         closes = self._is_draining()
         added: Headers = self._farewell if closes else self.transport_headers
-        if route.cors and self._allowed_origins:
+        if self._allowed_origins and route.cors:
             added = (*self._cors_headers(route, request), *added)
-        method = request.method if request.method in KNOWN_METHODS else "_OTHER"
+        method, path, status, operation = request.method, route.path, response.status, request.operation
+        if method not in KNOWN_METHODS:
+            method = "_OTHER"
         seconds = self._stopwatch() - started
-        self._metrics.request(method, route.path, response.status, seconds)
-        if self._request_log is not None and route.traced and response.status not in _HAVE_A_LINE:
-            self._request_log.answered(request, route.path, response.status, seconds)
+        if operation is None:
+            self._metrics.request(method, path, status, seconds)
+        else:
+            self._metrics.finished((method, path, status, operation, response.outcome), seconds)
+        if self._request_log is not None and route.traced and status not in _HAVE_A_LINE:
+            self._request_log.answered(request, path, status, seconds)
         if request.span is not None:
-            self._end_record(route, request, response.status, seconds)
-        headers = FinishedHeaders(response.headers, added, request.request_id)
-        return Response(response.status, response.body, headers, closes)
+            self._end_record(route, request, status, seconds)
+        return Response(status, response.body, FinishedHeaders(response.headers, added, request.request_id), closes)
 
     def _end_record(self, route: Route, request: Request, status: int, seconds: float) -> None:
         span = request.span

@@ -13,22 +13,21 @@ Rules:
 """
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from app.endpoints.exchange import FinishedHeaders, Request, Response, header_lines
+from app.endpoints.exchange import FinishedHeaders, FixedHeaders, Request, Response, header_lines
 from app.protocol.errors import ProtocolError
 from app.protocol.form import BODY_LIMIT_BYTES, too_large
 from app.web.connections import WAITING, Connection
 from app.web.edge import Edge
+from app.web.known_heads import KnownHead, copy_request, known_head
 from app.web.request_heads import read_fields
 from app.web.routes import Route
 
-_KNOWN_BYTES = 2048
-"""Longer requests are parsed each time: what a connection remembers is small."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _BODILESS = frozenset({204, 304})
 
@@ -39,9 +38,6 @@ class HotTable(msgspec.Struct, frozen=True):
     edge: Edge
     routes: Mapping[bytes, Route]
     """By the request target: the path alone, as it is sent."""
-
-
-_copy: Callable[[Request], Request] = Request.__copy__  # type: ignore[attr-defined]  # msgspec does not declare it
 
 
 class _Nobody:
@@ -67,26 +63,15 @@ class _Exchange:
     )
     message_event = _Nobody()
 
-    def __init__(self, route: Route, request: Request, *, keep_alive: bool) -> None:
+    def __init__(self, route: Route, request: Request, *, keep_alive: bool, has_own_id: bool) -> None:
         self.route = route
         self.request = request
         self.keep_alive = keep_alive
+        self.has_own_id = has_own_id
         self.body: bytes | bytearray = b""
         self.more_body = True
         self.disconnected = False
         self.response_started = self.response_complete = False
-
-
-class _KnownHead(msgspec.Struct, frozen=True, gc=False):
-    """A head that was parsed and checked on this connection, byte for byte, and what it came to."""
-
-    head: bytes
-    length: int
-    """Of the whole request: the head and the body that it announces."""
-    request: Request
-    """Without its body, as the edge is given it."""
-    has_own_id: bool
-    """Whether the request id is the client's."""
 
 
 class HotConnection(Connection):
@@ -98,52 +83,50 @@ class HotConnection(Connection):
         self._routes = hot.routes
         self._exchange: _Exchange | None = None  # the request that is read, if it is answered here
         self._at_once = 0  # how many were answered since the loop's turn began
-        self._known: _KnownHead | None = None  # the head that came last
-        self._between = False  # whether the parser is between that request and the next one
-        self._begun: _KnownHead | None = None  # like ``_known``, of the request that is read; its head is not cut yet
+        self._known: KnownHead | None = None  # the head that came last, while the parser is between it and the next
+        self._begun = False  # whether the head of the request that is read may come to be known
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, unless it is known what that comes to."""
         known, exchange = self._known, self._exchange
         if (
             known is not None
-            and self._between
             and len(data) == known.length
+            and data.startswith(known.head)
             and exchange is not None
             and exchange.response_complete
-            and data.startswith(known.head)
             and not self.flow.write_paused
             and not self.transport.is_closing()
-            and self.loop.time() < self._leaves_at
         ):
-            request = exchange.request = _copy(known.request)
-            request.body = data[len(known.head) :]
-            if not known.has_own_id:
-                request.request_id = self._edge.new_request_id()
-            exchange.response_started = exchange.response_complete = False
-            self._idle_since = math.inf
-            self._answer(exchange)
-            return
-        self._between = False
-        self._begun = None
+            now, edge = self.loop.time(), self._edge
+            request = copy_request(known.request)
+            if now < self._leaves_at and (known.varying is None or known.varying.read(data, request)):
+                request.body = data[known.body_at :]
+                if not known.has_own_id:
+                    request.request_id = edge.new_request_id()
+                exchange.request = request
+                response = edge.answer(exchange.route, request)
+                if isinstance(response, Response):
+                    self._send(exchange, response)
+                    self.server_state.total_requests += 1
+                    self._idle_since = now
+                    return
+                exchange.response_started = exchange.response_complete = False
+                self._idle_since = math.inf
+                self._send_when_there(exchange, response)
+                return
+        self._known = None
+        self._begun = False
         self._at_once = 0
         super().data_received(data)
-        self._remember(data)
+        if self._begun:
+            self._remember(data)
 
     def _remember(self, data: bytes) -> None:
-        """Keep the head of the one request that ``data`` was, from its first byte to its last.
-
-        Services call over pools of connections, and send the same head each time: the same client, the same route, a
-        token of the same length. What the parser makes of a head depends on its bytes alone when they begin a message.
-        """
-        begun, exchange = self._begun, self._exchange
-        if begun is None or exchange is None or exchange.more_body or self._at_once != 1 or len(data) > _KNOWN_BYTES:
-            return
-        end = data.find(b"\r\n\r\n") + 4
-        if len(data) - end != begun.length or not data[:1].isalpha():
-            return  # it began before, or more came with it
-        self._known = msgspec.structs.replace(begun, head=data[:end], length=len(data))
-        self._between = True
+        """Keep the head of the one request that ``data`` was, from its first byte to its last."""
+        exchange = self._exchange
+        if exchange is not None and not exchange.more_body and self._at_once == 1:
+            self._known = known_head(data, exchange.request, self.headers, has_own_id=exchange.has_own_id)
 
     def _parse_rest(self) -> None:
         self._at_once = 0
@@ -164,14 +147,14 @@ class HotConnection(Connection):
         self._at_once += 1
         request = Request(self.parser.get_method().decode("ascii"), peer=self.client[0] if self.client else None)
         announced, has_own_id = read_fields(self._edge, request, self.headers)
-        exchange = _Exchange(route, request, keep_alive=self._keeps_alive(version))
+        exchange = _Exchange(route, request, keep_alive=self._keeps_alive(version), has_own_id=has_own_id)
         self.cycle = self._running = self._exchange = exchange  # type: ignore[assignment]
         if announced > BODY_LIMIT_BYTES:
             self._refuse_body(exchange, too_large())
         elif self.expect_100_continue:
             self.transport.write(_CONTINUE)
         elif exchange.keep_alive:
-            self._begun = _KnownHead(b"", announced, _copy(request), has_own_id)
+            self._begun = True
 
     def on_body(self, body: bytes) -> None:
         exchange = self._exchange
@@ -207,14 +190,17 @@ class HotConnection(Connection):
     def _answer(self, exchange: _Exchange) -> None:
         """Answer a request that is whole, now or when its answer is there."""
         response = self._edge.answer(exchange.route, exchange.request)
-        if type(response) is Response:
+        if isinstance(response, Response):
             self._send(exchange, response)
             self.server_state.total_requests += 1
             self._await_next()
         else:
-            task = self.loop.create_task(self._send_later(exchange, response))  # type: ignore[arg-type]
-            task.add_done_callback(self.tasks.discard)
-            self.tasks.add(task)
+            self._send_when_there(exchange, response)
+
+    def _send_when_there(self, exchange: _Exchange, answer: Awaitable[Response]) -> None:
+        task = self.loop.create_task(self._send_later(exchange, answer))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     async def _send_later(self, exchange: _Exchange, answer: Awaitable[Response]) -> None:
         """Send an answer that must be waited for, then go on with what came meanwhile."""
@@ -239,33 +225,45 @@ class HotConnection(Connection):
     def _send(self, exchange: _Exchange, response: Response) -> None:
         """Send a finished response in one piece."""
         status, body, headers = response.status, response.body, response.headers
-        own = headers.lines() if isinstance(headers, FinishedHeaders) else header_lines(headers)
-        start = _status_and_date(status, self.server_state.default_headers)
-        keep_alive = exchange.keep_alive
-        ends = _END if keep_alive or response.closes else _CLOSE_AND_END
+        if _starts_of[0] is not self.server_state.default_headers:
+            _begin_anew(self.server_state.default_headers)
+        start = _starts.get(status) or _start(status)
+        closes = response.closes or not exchange.keep_alive
+        ends = _END if exchange.keep_alive or response.closes else _CLOSE_AND_END
         exchange.response_started = exchange.response_complete = True
-        if status in _BODILESS:
-            self.transport.write(b"%b%b%b" % (start, own, ends))
-        elif exchange.request.method == "HEAD":
-            self.transport.write(b"%b%bcontent-length: %d%b" % (start, own, len(body), b"\r\n" + ends))
+        own, added = (headers.own, headers.added) if isinstance(headers, FinishedHeaders) else (headers, ())
+        if status == 200 and type(own) is FixedHeaders and type(added) is FixedHeaders:  # nearly every one
+            length = _LENGTHS[len(body)] if len(body) < len(_LENGTHS) else _length(body)
+            request_id = exchange.request.request_id.encode()
+            lines = (start, own.lines, b"x-request-id: ", request_id, _END, added.lines, length, ends)
+            self.transport.write(b"".join(lines) + (b"" if exchange.request.method == "HEAD" else body))
         else:
-            self.transport.write(b"%b%bcontent-length: %d\r\n%b%b" % (start, own, len(body), ends, body))
-        if response.closes or not keep_alive:
+            fields = headers.lines() if isinstance(headers, FinishedHeaders) else header_lines(headers)
+            length = b"" if status in _BODILESS else _length(body)
+            sent = b"" if status in _BODILESS or exchange.request.method == "HEAD" else body
+            self.transport.write(b"".join((start, fields, length, ends, sent)))
+        if closes:
             self.transport.close()
 
 
 _END = b"\r\n"
 _CLOSE_AND_END = b"connection: close\r\n\r\n"
+_LENGTHS = tuple(b"content-length: %d\r\n" % length for length in range(1024))
 _starts: dict[int, bytes] = {}
 _starts_of: list[list[tuple[bytes, bytes]]] = [[]]
 
 
-def _status_and_date(status: int, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-    """How a response begins; uvicorn makes the default headers anew every second, for all connections."""
-    if _starts_of[0] is not default_headers:
-        _starts_of[0] = default_headers
-        _starts.clear()
-    start = _starts.get(status)
-    if start is None:
-        start = _starts[status] = STATUS_LINE[status] + header_lines(default_headers)
+def _length(body: bytes) -> bytes:
+    return b"content-length: %d\r\n" % len(body)
+
+
+def _begin_anew(default_headers: list[tuple[bytes, bytes]]) -> None:
+    """uvicorn makes the default headers (the date) anew every second, for all connections."""
+    _starts_of[0] = default_headers
+    _starts.clear()
+
+
+def _start(status: int) -> bytes:
+    """How a response of this status begins."""
+    start = _starts[status] = STATUS_LINE[status] + header_lines(tuple(_starts_of[0]))
     return start

@@ -9,7 +9,7 @@ from app.web.edge import Edge
 def read_fields(  # noqa: C901 - a row of comparisons is the fastest for a handful of fields
     edge: Edge, request: Request, fields: Iterable[tuple[bytes, bytes]]
 ) -> tuple[int, bool]:
-    """Fill in a request from its fields, names in lower case.
+    """Fill in a request from its fields, names in lower case: its address, too.
 
     Returns the body's announced length in bytes (0 if none is announced), and whether the request id is the client's.
     """
@@ -41,6 +41,7 @@ def read_fields(  # noqa: C901 - a row of comparisons is the fastest for a handf
         elif name == b"forwarded":
             request.forwarded = joined(request.forwarded, value)
     request.request_id = edge.request_id(request_id)
+    request.peer = edge.address_of(request)
     return announced, request_id is not None and request.request_id.encode() == request_id
 
 

@@ -4,7 +4,12 @@ To ask the operating system for sixteen bytes is a system call, dearer than the 
 whoever asks and guard nothing, so a pool of them in memory is no secret; tokens and keys never come from here.
 """
 
+import re
+
 from app.randomness import RandomBytes
+
+SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+"""A caller's id is kept if it is harmless in logs and headers."""
 
 _BYTES = 16
 _POOLED = 128

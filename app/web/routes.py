@@ -7,7 +7,8 @@ import msgspec
 
 from app.endpoints.exchange import Request, Response
 
-Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+Endpoint = Callable[[Request], Response | Coroutine[Any, Any, Response]]
+"""Answers at once where nothing has to be waited for, else by a coroutine. Raises ProtocolError or StoreError."""
 
 
 class Route(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, T
 from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
 from app.storage.epochs import MAX_EPOCHS, Epoch, EpochsWatcher
 from app.storage.interface import (
+    UNKNOWN,
     CorruptRecord,
     Issuance,
     IssuedFacts,
@@ -29,6 +30,7 @@ from app.storage.interface import (
     StoreError,
     StoreFull,
     StoreUnavailable,
+    Unknown,
 )
 from app.storage.observer import CacheObserver, StoreObserver
 from app.storage.redis import scripts
@@ -197,6 +199,19 @@ class RedisStore:
         if access is not None:
             self._counts.add(access[1])
 
+    def save_at_once(self, issuance: Issuance) -> bool:
+        return False
+
+    def recall_access_token(self, ref: TokenRef) -> AccessTokenRecord | Unknown | None:
+        cache = self._cache
+        if cache is None or not self._epochs.is_current():
+            return UNKNOWN
+        data = cache.get(self._names.access(ref))
+        if data is None:
+            return UNKNOWN
+        self._cache_observer.lookup("hit")
+        return self._live(data)
+
     async def find_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
         name = self._names.access(ref)
         data = self._cached(name)
@@ -206,6 +221,10 @@ class RedisStore:
                 return None
         elif not self._epochs.is_current():
             await self._ask_epochs()
+        return self._live(data)
+
+    def _live(self, data: bytes) -> AccessTokenRecord | None:
+        """The record, if its token is alive by the epochs as they are known."""
         try:
             record = decode_access_record(data)
         except StoreError as error:

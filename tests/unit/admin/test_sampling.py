@@ -101,7 +101,7 @@ async def test_the_gauges_follow_store_and_keys() -> None:
     await keeper.start()
     assert value("signing_keys", {"algorithm": "ES256", "state": "signing"}) == 1, "a change is seen at once"
     await store.save(Issuance(access=(new_ref(), access_record(NOW))))
-    metrics.operation("introspect", "active", 0.001)
+    metrics.finished(("POST", "/oauth/introspect", 200, "introspect", "active"), 0.001)
     metrics.token_issued("client_credentials", jwt=False)
     clock.now += 10
     await sampler.sample()

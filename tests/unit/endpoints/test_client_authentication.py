@@ -252,11 +252,11 @@ async def test_a_header_that_was_good_does_not_hide_a_second_method(parameters: 
 
 async def test_headers_are_remembered_by_their_digest_and_not_without_bound() -> None:
     known, client = KnownCredentials(max_entries=3), confidential("billing")
-    clients = {"billing": client}
     for number in range(10):
-        known.remember(b"Basic %d" % number, client, math.inf)
-        assert known.client(b"Basic %d" % number, clients.get, NOW) is client
-    assert known.client(b"Basic 0", clients.get, NOW) is None
+        proof = known.remember(b"Basic %d" % number, client, math.inf)
+        assert known.find(b"Basic %d" % number) is proof
+        assert (proof.client, proof.until) == (client, math.inf)
+    assert known.find(b"Basic 0") is None
     assert "Basic" not in repr(vars(known))
 
 

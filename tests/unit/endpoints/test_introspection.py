@@ -1,5 +1,6 @@
 """Introspection: who sees what, and that everything else is one answer, to the byte."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -22,7 +23,14 @@ from app.protocol.metadata import INTROSPECTION_PATH
 from app.protocol.opaque_token import new_token
 from app.randomness import random_bytes
 from app.storage.epochs import end_of_key
-from app.storage.interface import CorruptRecord, IssuedFacts, StoreError, StoreUnavailable, UnsupportedRecordVersion
+from app.storage.interface import (
+    UNKNOWN,
+    CorruptRecord,
+    IssuedFacts,
+    StoreError,
+    StoreUnavailable,
+    UnsupportedRecordVersion,
+)
 from app.storage.memory import MemoryStore
 from tests.unit.endpoints.wiring import (
     API,
@@ -351,6 +359,10 @@ class BrokenStore(MemoryStore):
         if self.failure is not None:
             raise self.failure
 
+    def recall_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
+        self._break()
+        return super().recall_access_token(ref)
+
     async def find_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
         self._break()
         return await super().find_access_token(ref)
@@ -364,10 +376,23 @@ class BrokenStore(MemoryStore):
         return await super().is_jwt_revoked(ref, family, issued)
 
 
+class BrokenAfterAWait(BrokenStore):
+    """Knows nothing without asking."""
+
+    def recall_access_token(self, ref: TokenRef) -> Any:
+        return UNKNOWN
+
+    async def find_access_token(self, ref: TokenRef) -> AccessTokenRecord | None:
+        await asyncio.sleep(0)
+        self._break()
+        return super(BrokenStore, self).recall_access_token(ref)
+
+
 @pytest.mark.parametrize(
     "failure", [StoreUnavailable("away"), UnsupportedRecordVersion("form 9"), CorruptRecord("damaged")]
 )
-async def test_an_outage_is_an_outage_and_never_inactive(failure: StoreError) -> None:
+@pytest.mark.parametrize("kind", [BrokenStore, BrokenAfterAWait])
+async def test_an_outage_is_an_outage_and_never_inactive(failure: StoreError, kind: type[BrokenStore]) -> None:
     clock = Clock()
     store = BrokenStore(100, clock)
     wired = Wired(owner(), store=store, clock=clock)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 )
 async def test_the_exposition_is_in_the_preferred_format(accept: bytes | None, content_type: bytes) -> None:
     metrics = Metrics()
-    metrics.operation("issue", "ok", 0.001)
+    metrics.finished(("POST", "/oauth/token", 200, "issue", "ok"), 0.001)
     answer = await ScrapeEndpoint(metrics).handle(Request("GET", accept=accept))
     headers = dict(answer.headers)
     assert answer.status == 200

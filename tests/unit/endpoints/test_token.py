@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from jwt import PyJWK
 
-from app.endpoints.exchange import Request
+from app.endpoints.exchange import Request, Response
+from app.endpoints.minting import Minted
 from app.grants.client_credentials import ClientCredentials
 from app.grants.decision import Loaded, TokenPolicy
 from app.keys.ring import EMPTY_RING
@@ -390,10 +391,10 @@ class FailingStore(MemoryStore):
 
     failure: Exception | None = None
 
-    async def save(self, issuance: Issuance) -> None:
+    def save_at_once(self, issuance: Issuance) -> bool:
         if self.failure is not None:
             raise self.failure
-        await super().save(issuance)
+        return super().save_at_once(issuance)
 
     async def rotate(self, presented: TokenRef, used: RefreshTokenRecord, issuance: Issuance) -> Rotation:
         if self.failure is not None:
@@ -401,11 +402,25 @@ class FailingStore(MemoryStore):
         return await super().rotate(presented, used, issuance)
 
 
+class FailingAfterAWait(FailingStore):
+    """Writes nothing at once."""
+
+    def save_at_once(self, issuance: Issuance) -> bool:
+        return False
+
+    async def save(self, issuance: Issuance) -> None:
+        await asyncio.sleep(0)
+        super().save_at_once(issuance)
+
+
 @pytest.mark.parametrize("failure", [StoreUnavailable("away"), StoreFull("full")])
 @pytest.mark.parametrize("access_token_format", [OPAQUE, JWT])
-async def test_no_token_leaves_whose_commit_failed(failure: Exception, access_token_format: Any) -> None:
+@pytest.mark.parametrize("kind", [FailingStore, FailingAfterAWait])
+async def test_no_token_leaves_whose_commit_failed(
+    failure: Exception, access_token_format: Any, kind: type[FailingStore]
+) -> None:
     clock = Clock()
-    store = FailingStore(100, clock)
+    store = kind(100, clock)
     client = confidential("billing", access_token_format=access_token_format, refresh_token_enabled=True)
     wired = Wired(client, store=store, clock=clock)
     token = (await wired.issue())["refresh_token"]
@@ -431,8 +446,10 @@ async def test_the_endpoint_itself_raises_what_the_store_raises() -> None:
         authorization=basic("billing"),
         content_type=b"application/x-www-form-urlencoded",
     )
+    answering = wired.token.handle(request)
+    assert not isinstance(answering, Response), "the first request of a header is authenticated by a coroutine"
     with pytest.raises(StoreUnavailable):
-        await wired.token.handle(request)
+        await answering
     assert wired.metrics.issued == 0
 
 
@@ -469,7 +486,8 @@ async def test_what_was_minted_is_not_shown() -> None:
     issue = ClientCredentials().decide(
         TokenRequest("client_credentials"), wired.clients["billing"], Loaded(), SECOND, TokenPolicy(ISSUER, 0)
     )
-    minted = await wired.token._mint.mint(issue, wired.clients["billing"], NOW)
+    minted = wired.token._mint.mint(issue, wired.clients["billing"], NOW)
+    assert isinstance(minted, Minted)
     assert minted.response.access_token not in repr(minted)
     assert repr(minted) == "Minted(…)"
 

@@ -52,8 +52,8 @@ def issue(audit: Audit, **members: Any) -> None:
     given: dict[str, Any] = {
         "grant_type": "refresh_token",
         "token_format": "opaque",
-        "token": TOKEN,
-        "refresh_token": REFRESH,
+        "token_digest": hashlib.sha256(TOKEN.encode()).digest(),
+        "refresh_token_digest": hashlib.sha256(REFRESH.encode()).digest(),
         "subject": "user-1",
         "scope": "read",
     }

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from app.observability.loop_metrics import LoopCounter, LoopHistogram
+from app.observability.loop_metrics import SETTLED_AT_ONCE, LoopCounter, LoopHistogram
 
 BUCKETS = (0.001, 0.0025, 0.01, 0.5, 1, 5)
 
@@ -14,6 +14,15 @@ BUCKETS = (0.001, 0.0025, 0.01, 0.5, 1, 5)
 def shown(registry: CollectorRegistry) -> list[str]:
     """A scrape, without the times of creation that prometheus_client adds."""
     return [line for line in generate_latest(registry).decode().splitlines() if "_created" not in line]
+
+
+def without_sum(lines: list[str]) -> list[str]:
+    """Sums are added up in another order, which shows in the last digits."""
+    return [line for line in lines if not line.startswith("seconds_sum")]
+
+
+def sum_of(registry: CollectorRegistry) -> float | None:
+    return registry.get_sample_value("seconds_sum", {"route": "/a", "status": "200"})
 
 
 @given(st.lists(st.one_of(st.floats(0, 10), st.sampled_from(BUCKETS)), max_size=40))
@@ -24,7 +33,41 @@ def test_a_histogram_shows_what_the_library_shows(amounts: list[float]) -> None:
     for amount in amounts:
         one.observe(amount)
         other.observe(amount)
-    assert shown(ours) == shown(theirs)
+    assert without_sum(shown(ours)) == without_sum(shown(theirs))
+    assert sum_of(ours) == pytest.approx(sum_of(theirs))
+
+
+@given(st.lists(st.floats(0, 10), max_size=40), st.integers(0, 40))
+def test_what_two_histograms_observe_together_is_in_both_with_what_each_observes_alone(
+    amounts: list[float], alone: int
+) -> None:
+    registry = CollectorRegistry()
+    one = LoopHistogram("one_seconds", "Time.", [], BUCKETS, registry).labels()
+    other = LoopHistogram("other_seconds", "Time.", [], BUCKETS[:3], registry).labels()
+    together = one.observe_together(other)
+    for at, amount in enumerate(amounts):
+        if at < alone:
+            one.observe(amount)
+        else:
+            together.observe(amount)
+    value = registry.get_sample_value
+    assert value("one_seconds_count") == len(amounts)
+    assert value("other_seconds_count") == len(amounts[alone:])
+    assert value("one_seconds_sum") == pytest.approx(sum(amounts))
+    assert value("other_seconds_sum") == pytest.approx(sum(amounts[alone:]))
+    for bound in BUCKETS[:3]:
+        below = sum(amount <= bound for amount in amounts[alone:])
+        assert value("other_seconds_bucket", {"le": str(bound)}) == below
+
+
+@pytest.mark.parametrize("count", [SETTLED_AT_ONCE - 1, SETTLED_AT_ONCE, 3 * SETTLED_AT_ONCE + 1])
+def test_observations_wait_for_their_buckets_and_never_without_bound(count: int) -> None:
+    child = LoopHistogram("seconds", "Time.", [], BUCKETS, CollectorRegistry()).labels()
+    for _ in range(count):
+        child.observe(0.002)
+        assert len(child.observed._waiting) < SETTLED_AT_ONCE
+    assert child.counts[1] == sum(child.counts) == count
+    assert child.total == pytest.approx(0.002 * count)
 
 
 @given(st.lists(st.sampled_from(["allowed", "limited"]), max_size=40))

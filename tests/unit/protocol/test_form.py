@@ -17,6 +17,7 @@ from app.protocol.form import (
     parse_body,
     parse_form,
     parse_json,
+    plain_value,
 )
 
 NAMES = ("grant_type", "scope", "token", "client_id", "client_secret", "a", "b", "ü")
@@ -321,3 +322,23 @@ def assert_sound(read: Parameters) -> None:
     for text in (*read._single, *read._single.values(), *read.resources):
         assert "\0" not in text
         text.encode()
+
+
+@given(st.one_of(st.binary(max_size=40), st.text(max_size=40).map(lambda text: b"token=" + text.encode("utf-8"))))
+@example(b"token=")
+@example(b"token=a&token=b")
+@example(b"token=a%41")
+@example(b"token=a+b")
+@example(b"token=a\0")
+@example(b"token=a=b")
+def test_a_plain_value_is_what_the_form_says_and_nothing_else_is_plain(body: bytes) -> None:
+    value = plain_value(body, b"token=")
+    if value is not None:
+        parameters = parse_form(body)
+        assert (parameters.get("token"), parameters.names, parameters.resources) == (value, {"token"}, ())
+        assert not parameters.names_a_client
+
+
+@given(st.text("ABCXYZabcxyz0189-._~", min_size=1, max_size=100))
+def test_a_value_of_unreserved_characters_is_plain(value: str) -> None:
+    assert plain_value(f"token={value}".encode(), b"token=") == value

@@ -13,9 +13,13 @@ from app.protocol.opaque_token import (
     TOKEN_LENGTH,
     family_tag,
     jti_ref,
+    looks_like_access_token,
+    new_access_token,
     new_family,
+    new_jti,
     new_tag,
     new_token,
+    token_digest,
     token_kind,
     token_ref,
 )
@@ -54,6 +58,33 @@ def test_a_new_token_is_of_its_kind_and_carries_its_tag(kind: TokenKind, tag: st
     assert token_kind(token) is kind
     assert token_ref(token).tag == tag
     assert token_ref(token).digest == hashlib.sha256(token.encode()).digest()
+
+
+@given(st.binary(min_size=34, max_size=34))
+def test_a_new_access_token_is_the_one_that_is_made_in_steps(random: bytes) -> None:
+    token, ref = new_access_token(lambda count: random[:count])
+    assert token == new_token(TokenKind.ACCESS, random[:2].hex(), lambda count: random[2 : 2 + count])
+    assert ref == token_ref(token)
+    assert ref.digest == token_digest(token)
+
+
+@given(st.binary(min_size=18, max_size=18))
+def test_a_jti_of_no_family_has_the_form_of_one_and_a_tag_of_its_own(random: bytes) -> None:
+    jti = new_jti(lambda count: random[:count])
+    assert jti == new_family(random[:2].hex(), lambda count: random[2 : 2 + count])
+    assert jti_ref(jti).tag == family_tag(jti) == random[:2].hex()
+
+
+@given(st.one_of(st.text(max_size=70), st.binary(min_size=32, max_size=32).map(token_of)))
+@example("asa_1" + "\N{GREEK SMALL LETTER ALPHA}" * 55)
+@example("asa_1" + "x" * 55)
+@example("asr_1" + "x" * 55)
+def test_every_access_token_looks_like_one(text: str) -> None:
+    if token_kind(text) is TokenKind.ACCESS:
+        assert looks_like_access_token(text)
+    if looks_like_access_token(text):
+        assert text.isascii()
+        assert (len(text), text[:5]) == (TOKEN_LENGTH, PREFIXES[TokenKind.ACCESS])
 
 
 def test_the_random_bits_are_all_in_the_token() -> None:

@@ -191,12 +191,10 @@ async def test_what_must_not_be_swallowed_is_not(waits: bool) -> None:
             await Behind().answer(signal, waits=waits)
 
 
-@pytest.mark.parametrize(
-    ("body", "outcome"), [(b'{"active":false}', "inactive"), (b'{"active":true,"sub":"x"}', "active")]
-)
-async def test_introspection_is_counted_by_its_answer(body: bytes, outcome: str) -> None:
+@pytest.mark.parametrize("outcome", ["inactive", "active"])
+async def test_introspection_is_counted_by_what_its_endpoint_says(outcome: str) -> None:
     behind = Behind()
-    await behind.answer(json_answer(body), operation="introspect")
+    await behind.answer(Response(200, b"{}", (), outcome=outcome), operation="introspect")
     assert behind.sample("token_operation_duration_seconds_count", operation="introspect", outcome=outcome) == 1
 
 

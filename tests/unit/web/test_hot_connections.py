@@ -295,6 +295,24 @@ async def test_the_same_head_has_the_same_request_id_only_if_it_was_given_one(
     assert found == ids if ids else len(found) == 3
 
 
+async def test_each_request_of_the_same_head_has_the_id_that_it_was_given(client: Client) -> None:
+    ids = [f"id-{number}" for number in range(8)] + ["id-no/8", "a", "", "not sane", "id-9, ", "id-8"]
+    for number in ids:
+        client.send(post("a", f"X-Request-Id: {number}", "x-y: 1"))
+    given = [answer.headers["x-request-id"] for answer in await client.received(len(ids))]
+    assert [found for found in given if len(found) != 32] == [*ids[:10], "id-8"]
+
+
+async def test_a_value_that_would_end_its_line_is_for_the_parser(client: Client) -> None:
+    """Of the length of the one before, and a header and the end of the head in it."""
+    one, other = post("a", "x-request-id: 0123456789abcdef0123"), post("a", "x-request-id: a\r\ncontent-length: 0")
+    assert len(one) == len(other)
+    client.send(one, one, other)
+    answers = await client.received(3)
+    assert [answer.status for answer in answers] == [200, 200, 400], "two lengths are refused"
+    assert client.transport.closed.is_set()
+
+
 async def test_what_begins_like_the_head_before_may_be_another_request(client: Client) -> None:
     head, body = post("abc")[:-3], b"abc"
     client.send(head + body, head, body, head + body)  # known by now, also after one that came in pieces
