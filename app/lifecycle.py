@@ -91,7 +91,7 @@ async def run(
     )
     reloader.load()
     keeper = key_keeper(settings, registry, metrics, audit)
-    tls = listener_tls(settings, lambda: metrics.reload_failed("tls"))
+    tls = listener_tls(settings, metrics, audit)
     tracing = open_traces(settings, metrics)
     try:
         # Both may take a while (a new RSA key, a Redis that is slow to answer), and neither needs the other.

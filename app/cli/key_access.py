@@ -12,8 +12,8 @@ import click
 import msgspec
 
 from app import clock
+from app.cli.command_audit import command_audit
 from app.cli.configuration import UnusableConfiguration, load_or_stop
-from app.cli.key_audit import command_audit
 from app.composition.key_ring import read_kek, redis_address
 from app.config.checks import rotation_policy
 from app.config.problems import ConfigurationError

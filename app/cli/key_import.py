@@ -7,8 +7,9 @@ import click
 import msgspec
 
 from app import clock
+from app.cli.command_audit import ACTOR
 from app.cli.key_access import ALGORITHM, Access, Stopped, with_ring
-from app.cli.key_results import ACTOR, change, tell
+from app.cli.key_results import change, tell
 from app.keys.document import FORMAT, KeyEntry, RingDocument, decode
 from app.keys.errors import KeyUsageError, RingDocumentError
 from app.keys.importing import MAX_BYTES, private_keys

@@ -6,9 +6,10 @@ from functools import partial
 import click
 
 from app import clock
+from app.cli.command_audit import ACTOR
 from app.cli.key_access import CONFIGURATION, TAKES_A_KID, UNREACHABLE, Access, Stopped, exit_code_of, with_ring
 from app.cli.key_replicas import Replica, resolve, wait_until_dropped
-from app.cli.key_results import ACTOR, tell
+from app.cli.key_results import tell
 from app.cli.key_table import duration
 from app.composition.redis_store import end_through_store
 from app.config.store import StoreSettings

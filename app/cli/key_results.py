@@ -4,6 +4,7 @@ import click
 import msgspec
 
 from app import clock
+from app.cli.command_audit import ACTOR
 from app.cli.key_access import Access
 from app.cli.key_table import instant
 from app.keys.document import RingDocument, decode
@@ -11,9 +12,6 @@ from app.keys.errors import KeysError, KeyUsageError
 from app.keys.rotation import next_due
 from app.keys.writer import Decide, Written
 from app.observability.audit import Outcome
-
-ACTOR = "command"
-"""Who changed something, for the audit log."""
 
 
 async def read_ring(access: Access) -> RingDocument:

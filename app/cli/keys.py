@@ -11,10 +11,11 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 
 from app import clock
+from app.cli.command_audit import ACTOR
 from app.cli.key_access import ALGORITHM, FAILED, TAKES_A_KID, Access, with_ring
 from app.cli.key_import import import_keys
 from app.cli.key_leak import revoke
-from app.cli.key_results import ACTOR, change, read_ring, tell
+from app.cli.key_results import change, read_ring, tell
 from app.cli.key_table import as_table, duration, instant
 from app.keys.document import RingDocument
 from app.keys.errors import KeyUsageError

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from app import clock
+from app.cli.command_audit import ACTOR, command_audit
 from app.cli.configuration import UnusableConfiguration, load_or_stop
 from app.cli.key_access import CONFIGURATION, FAILED, UNREACHABLE, Stopped
 from app.cli.key_table import instant
@@ -63,12 +64,19 @@ def fence(before: int, as_json: bool) -> None:
         raise click.UsageError(f"{sentence}; now is {instant(now)}")
     epoch = Epoch(RevocationScope.EVERYTHING, "", before, int(now) + LONGEST_TOKEN_SECONDS)
     try:
+        audit = command_audit(settings)
+    except OSError as error:
+        raise Stopped(f"AUDIT_LOG={settings.process.audit_log}: {error.strerror}", CONFIGURATION) from None
+    try:
         asyncio.run(end_through_store(settings.store, (epoch,)))
+        audit.admin_changed(f"fenced the store: all tokens issued before {before} are refused", actor=ACTOR)
     except ConfigurationError as error:
         raise UnusableConfiguration(error) from None
     except StoreError as error:
         again = isinstance(error, StoreUnavailable) and error.kind != "refused"
         raise Stopped(str(error), UNREACHABLE if again else FAILED) from None
+    finally:
+        audit.close()
     staleness = settings.store.cache_max_staleness_seconds
     if as_json:
         told = {"before": before, "kept_until": epoch.until, "known_everywhere_within_seconds": staleness}

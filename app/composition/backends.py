@@ -91,13 +91,18 @@ def _tell_degraded(why: str | None) -> None:
         )
 
 
-def listener_tls(settings: Settings, on_failure: Callable[[], None]) -> ListenerTls | None:
+def listener_tls(settings: Settings, metrics: Metrics, audit: Audit) -> ListenerTls | None:
     """The public listener's TLS; None without. Raises ConfigurationError."""
     cert_file, key_file = settings.listeners.tls_cert_file, settings.listeners.tls_key_file
     if cert_file is None or key_file is None:
         return None
     try:
-        return ListenerTls(cert_file, key_file, on_failure)
+        return ListenerTls(
+            cert_file,
+            key_file,
+            on_failure=lambda: metrics.reload_failed("tls"),
+            on_change=lambda: audit.admin_changed("the public listener has a new certificate", actor="service"),
+        )
     except UnusablePair as error:
         raise ConfigurationError([Problem("TLS_CERT_FILE", str(error))]) from None
 

@@ -42,9 +42,10 @@ def key_keeper(settings: Settings, registry: ClientRegistry, metrics: Metrics, a
         raise ConfigurationError([Problem("KEYS_SOURCE", str(error))]) from None
 
     def on_rotation(result: str) -> None:
-        metrics.key_rotation(result)
+        if result != "begun":  # there was nothing to rotate
+            metrics.key_rotation(result)
         if result != "lost":  # another process did it, and told of it
-            audit.key_rotated(actor="service", outcome=Outcome.SUCCESS if result == "rotated" else Outcome.FAILED)
+            audit.key_rotated(actor="service", outcome=Outcome.FAILED if result == "failed" else Outcome.SUCCESS)
 
     return KeyKeeper(
         source,

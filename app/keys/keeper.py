@@ -55,7 +55,8 @@ class KeyKeeper:
         """``rotates``: this process rotates the ring itself (KEYS_ROTATION=auto). ``clock``: Unix seconds.
 
         ``on_problem`` gets the kind of each failed reading: unreachable, permission, missing, empty, corrupt,
-        future_version, sealed. ``on_rotation`` gets rotated, lost (another process did it) or failed.
+        future_version, sealed. ``on_rotation`` gets begun (the first ring was made), rotated, lost (another process
+        did it) or failed.
         Raises SealError when the source demands sealing and there is no KEK.
         """
         self.source = source
@@ -152,7 +153,9 @@ class KeyKeeper:
         """Make the first ring."""
         if self.source.settle_seconds:
             await asyncio.sleep(self.source.settle_seconds)
-        await self._first_writer.change(self._first_keys, may_begin=True)
+        made = await self._first_writer.change(self._first_keys, may_begin=True)
+        if made.changed:
+            self._tell("begun")
         await self._refresh()
 
     def _first_keys(self, document: RingDocument, now: float) -> Plan:

@@ -28,10 +28,16 @@ class UnusablePair(Exception):
 class ListenerTls:
     """The listener's certificate and private key, from two files."""
 
-    def __init__(self, cert_file: Path, key_file: Path, on_failure: Callable[[], None]) -> None:
-        """Read the pair. ``on_failure`` is called for each later pair that is refused. Raises UnusablePair."""
+    def __init__(
+        self, cert_file: Path, key_file: Path, on_failure: Callable[[], None], on_change: Callable[[], None]
+    ) -> None:
+        """Read the pair. For each later pair one of the two is called: if it is refused, if it is taken.
+
+        Raises UnusablePair.
+        """
         self.files = (cert_file, key_file)
         self._on_failure = on_failure
+        self._on_change = on_change
         self._current = load_pair(cert_file, key_file)
         self.context = load_pair(cert_file, key_file)
         """For the listener; it hands every handshake on to the pair of the moment."""
@@ -46,6 +52,7 @@ class ListenerTls:
             logger.error("the listener's certificate was not exchanged, the old one stays: %s", error)  # noqa: TRY400
         else:
             logger.info("the listener has a new certificate")
+            self._on_change()
 
     def _choose(self, handshake: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         handshake.context = self._current

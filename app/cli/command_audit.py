@@ -1,4 +1,4 @@
-"""Where the ``keys`` commands tell of what they did: ``AUDIT_LOG``, but standard error in the place of both streams.
+"""Where commands tell of what they changed: ``AUDIT_LOG``, but standard error in the place of both streams.
 
 Standard output is for results.
 """
@@ -9,6 +9,9 @@ from app import clock
 from app.config.settings import Settings
 from app.observability.audit import Audit, open_audit
 from app.observability.audit_writer import AuditWriter, Destination
+
+ACTOR = "command"
+"""Who changed something, for the audit."""
 
 
 def command_audit(settings: Settings) -> Audit:
