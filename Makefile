@@ -114,7 +114,7 @@ k6:
 	@tools/go-tool k6
 
 .PHONY: slow
-slow: $(DEVELOPMENT) programs client-libraries k6 ## the tests that take minutes, such as twenty live key rotations
+slow: $(DEVELOPMENT) programs client-libraries k6 peers ## the tests that take minutes, such as twenty live key rotations
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 .PHONY: browser
@@ -186,6 +186,28 @@ bench: $(RUNTIME) ## measure the service against a bare server and print the tab
 	@$(BIN)/python tools/programs.py install wrk
 	@$(BIN)/python -m benchmarks run $(BENCH_ARGS)
 
+# The peers in environments of their own, from their locks; nothing else may depend on their packages.
+.tools/.peer-django: benchmarks/peers/django.lock
+	@python=$$(tools/python) && "$$python" -m venv .tools/peer-django
+	@.tools/peer-django/bin/python -m pip --quiet --disable-pip-version-check --no-input install --require-hashes -r $<
+	@touch $@
+
+PEER_NPM := benchmarks/peers/npm
+$(PEER_NPM)/node_modules/.package-lock.json: $(PEER_NPM)/package-lock.json
+	@cd $(PEER_NPM) && npm ci --loglevel=error --no-progress
+	@touch $@
+
+.PHONY: peers
+peers: $(RUNTIME) ## the servers that make bench-peers measures: oidc-provider, django-oauth-toolkit, Ory Hydra (four minutes, once)
+	@$(BIN)/python tools/programs.py install wrk node npm
+	@mkdir -p .tools
+	@$(MAKE) -s .tools/.peer-django $(PEER_NPM)/node_modules/.package-lock.json
+	@if command -v go >/dev/null; then tools/go-tool hydra; else echo "go is missing: Ory Hydra is not built"; fi
+
+.PHONY: bench-peers
+bench-peers: peers ## measure the service beside those servers in one run
+	@$(BIN)/python -m benchmarks run --part peers --json benchmarks/results/peers.json $(BENCH_ARGS)
+
 .PHONY: loadtest
 loadtest: $(DEVELOPMENT) ## run SCENARIO=smoke (or another of `make loadtest-list`) by k6, here or against BASE_URL=...
 	@tools/go-tool k6
@@ -239,7 +261,8 @@ lock: $(DEVELOPMENT) ## make the lock files anew from pyproject.toml (UPGRADE=1:
 	@$(UV_COMPILE) --output-file requirements.lock --constraint requirements-build.lock pyproject.toml
 	@$(UV_COMPILE) --output-file requirements-dev.lock --group dev \
 	    --constraint requirements.lock --constraint requirements-build.lock pyproject.toml
-	@git --no-pager diff --stat -- 'requirements*.lock'
+	@$(UV_COMPILE) --output-file benchmarks/peers/django.lock benchmarks/peers/django.in
+	@git --no-pager diff --stat -- 'requirements*.lock' benchmarks/peers
 
 .PHONY: sbom
 sbom: $(DEVELOPMENT) ## dist/auth-service.cdx.json: what the service is made of (CycloneDX)

@@ -15,8 +15,10 @@ from benchmarks.load import LoadError
 from benchmarks.micro import prepare
 from benchmarks.redis_rows import REDIS_TOKENS
 from benchmarks.repetition import SAMPLES, measure_all
-from benchmarks.results import Results, render, table
+from benchmarks.results import Results
+from benchmarks.sections import render
 from benchmarks.servers import ServerError
+from benchmarks.summary import table
 
 RESULTS = Path(__file__).parent / "results"
 LATEST = RESULTS / "latest.json"
@@ -50,7 +52,7 @@ def run(  # noqa: PLR0917 - click passes them by name
     rounds: int, seconds: int, only: tuple[str, ...], parts: tuple[str, ...], redis_tokens: int, file: Path
 ) -> None:
     """Measure this working tree: the table, the sizes, the steps."""
-    results = bench.run(Schedule(rounds, seconds), parts or bench.PARTS, only, redis_tokens)
+    results = bench.run(Schedule(rounds, seconds), parts or bench.DEFAULT, only, redis_tokens)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
     click.echo(render(results), nl=False)
@@ -93,10 +95,11 @@ def keys(rounds: int, seconds: int) -> None:
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True), default=LATEST)
-def publish(file: Path) -> None:
-    """Put the figures of a run into docs/performance.md and draw them."""
-    for written in publication.publish(msgspec.json.decode(file.read_bytes(), type=Results)):
+@click.argument("files", type=click.Path(path_type=Path, exists=True), nargs=-1)
+def publish(files: tuple[Path, ...]) -> None:
+    """Put the figures of runs (without any: of the latest) into docs/performance.md and draw them."""
+    runs = [msgspec.json.decode(file.read_bytes(), type=Results) for file in files or (LATEST,)]
+    for written in publication.publish(runs):
         click.echo(written)
 
 
@@ -110,5 +113,5 @@ def weigh_store(tokens: int) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (LoadError, ServerError, comparison.CompareError) as error:
+    except (LoadError, ServerError, comparison.CompareError, publication.PublishError) as error:
         sys.exit(f"the benchmark cannot be made: {error}")

@@ -6,31 +6,36 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import redis_rows, rows
+from benchmarks import live_tokens, processes, rate_steps, redis_rows, rows
 from benchmarks.http_rounds import Schedule, Tree, measure
 from benchmarks.load import require_wrk
 from benchmarks.machine import REPOSITORY, describe, split_cores
 from benchmarks.memory import measure_memory
 from benchmarks.micro import prepare
+from benchmarks.peers import rows as peers
 from benchmarks.repetition import measure_all
-from benchmarks.results import Results, summarise
+from benchmarks.results import Results
 from benchmarks.rounds import interleave, progress
 from benchmarks.startup import measure_start
+from benchmarks.summary import summarise
 
-PARTS = ("http", "redis", "memory", "start", "steps")
+PARTS = ("http", "redis", "memory", "start", "steps", "latency", "tokens", "processes", "peers")
+DEFAULT = PARTS[:-1]
+"""Without the peers, which must be installed first."""
 
 
 def run(
     schedule: Schedule, parts: tuple[str, ...], only: tuple[str, ...], redis_tokens: int = redis_rows.REDIS_TOKENS
 ) -> Results:
     """Measure the wanted :data:`PARTS`. Raises LoadError or ServerError."""
-    if {"http", "redis", "memory"}.intersection(parts):
+    if set(parts) - {"start", "steps"}:
         require_wrk()
     results = Results(
         machine=describe(),
         measured_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         rounds=schedule.rounds,
         seconds=schedule.seconds,
+        parts=tuple(part for part in PARTS if part in parts),
     )
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
         folder = Path(name)
@@ -51,6 +56,14 @@ def run(
         if "start" in parts:
             progress("starting the service five times")
             results = msgspec.structs.replace(results, start_seconds=measure_start(folder))
+        if "latency" in parts:
+            results = msgspec.structs.replace(results, rate_steps=rate_steps.measure(schedule, folder, only))
+        if "tokens" in parts:
+            results = msgspec.structs.replace(results, live_tokens=live_tokens.measure(schedule, folder))
+        if "processes" in parts:
+            results = msgspec.structs.replace(results, processes=processes.measure(schedule, folder))
+        if "peers" in parts:
+            results = msgspec.structs.replace(results, peers=peers.measure(schedule, folder, only))
     if "steps" in parts:
         progress("timing the steps in this process")
         results = msgspec.structs.replace(results, steps_ns=measure_all(prepare()))

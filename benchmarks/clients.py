@@ -19,6 +19,11 @@ def authorization(client: str) -> str:
     return "Basic " + base64.b64encode(f"{client}:{_SECRETS[client]}".encode()).decode()
 
 
+def secret(client: str) -> str:
+    """The secret of a client, for a server that must be told it."""
+    return _SECRETS[client]
+
+
 def clients_document() -> dict[str, object]:
     """The clients file as a document. Both may read and write, for one audience, like a service's usual client."""
     return {"version": 1, "clients": [_client(OPAQUE, "opaque"), _client(JWT, "jwt")]}

@@ -65,6 +65,11 @@ class Script(msgspec.Struct, frozen=True):
         return cls("distinct.lua", (authorization, body))
 
     @classmethod
+    def paced(cls, authorization: str, body: str, mean_pause_ms: float) -> "Script":
+        """A form over and over, each connection pausing as long in the mean between an answer and its next request."""
+        return cls("paced.lua", ("POST", authorization, body, f"{mean_pause_ms:.4f}"))
+
+    @classmethod
     def uniform(cls, authorization: str, tokens: Path) -> "Script":
         """Introspection of a file's tokens, one a line, each as likely as any other."""
         return cls("uniform.lua", (authorization, str(tokens.absolute())))

@@ -1,59 +1,110 @@
-"""From a run's figures to the documentation: one block of ``docs/performance.md``, one picture."""
+"""From the figures of one or several runs to the documentation: one block of ``docs/performance.md``, the pictures.
+
+Rules:
+- A part that several runs measured is the last one's. The page says of each run what it measured, when and of which
+  commit.
+- Runs on different machines, or with other packages, are not put side by side.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+
 from benchmarks.machine import REPOSITORY
-from benchmarks.plot import ratio_bars
-from benchmarks.results import Results, RowResult, sizes, verdict
+from benchmarks.pictures import OF_SECTION, RATIOS, pictures
+from benchmarks.results import Results, sizes
+from benchmarks.sections import sections
+from benchmarks.summary import RowResult, verdict
 
 PAGE = REPOSITORY / "docs" / "performance.md"
-PICTURE = REPOSITORY / "docs" / "images" / "ratios.svg"
+PICTURES = REPOSITORY / "docs" / "images"
 BEGIN, END = "<!-- measured: begin (python -m benchmarks publish) -->", "<!-- measured: end -->"
+_NOT_MEASURED = ("machine", "measured_at", "rounds", "seconds", "parts", "format")
 
 
-def publish(results: Results) -> tuple[Path, ...]:
-    """Write both files; their paths. Raises ValueError if the page has no block to fill."""
-    PAGE.write_text(fill(PAGE.read_text(), results))
-    PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    PICTURE.write_text(
-        ratio_bars(results.rows, "Requests for each second of CPU time, as a multiple of the bare server's")
-    )
-    return PAGE, PICTURE
+class PublishError(Exception):
+    """The figures cannot be published; the message says why."""
 
 
-def fill(page: str, results: Results) -> str:
+def publish(runs: Sequence[Results]) -> tuple[Path, ...]:
+    """Write the page and the pictures; their paths. Raises PublishError, or ValueError if the page has no block."""
+    PAGE.write_text(fill(PAGE.read_text(), runs))
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    written = [PAGE]
+    for name, svg in pictures(merge(runs)):
+        (PICTURES / name).write_text(svg)
+        written.append(PICTURES / name)
+    return tuple(written)
+
+
+def merge(runs: Sequence[Results]) -> Results:
+    """One run that measured what all of them did. Raises PublishError if their machines differ."""
+    merged = runs[0]
+    for run in runs[1:]:
+        here, there = (msgspec.structs.replace(one.machine, commit="", load_before=0) for one in (merged, run))
+        if here != there:
+            raise PublishError(f"the run of {run.measured_at} was on another machine or with other packages")
+        measured = {
+            name: getattr(run, name)
+            for name in run.__struct_fields__
+            if name not in _NOT_MEASURED and getattr(run, name)
+        }
+        merged = msgspec.structs.replace(merged, **measured)
+    return merged
+
+
+def fill(page: str, runs: Sequence[Results]) -> str:
     """The page with the block between :data:`BEGIN` and :data:`END` made anew."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"there is no block between {BEGIN} and {END}")
-    return before + begin + "\n" + "\n".join(_block(results)) + "\n" + end + after
+    return before + begin + "\n" + "\n".join(_block(merge(runs), runs)) + "\n" + end + after
 
 
-def _block(results: Results) -> Iterator[str]:
+def _block(results: Results, runs: Sequence[Results]) -> Iterator[str]:
     machine = results.machine
     yield f"Machine: {machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.kernel}, {machine.python}"
     yield f"({', '.join(f'{name} {version}' for name, version in machine.packages.items())})."
-    yield f"Commit {machine.commit}, {results.measured_at}, load average of the machine before: {machine.load_before}."
-    yield f"{results.rounds} interleaved rounds of {results.seconds:g} s, after a warm-up; medians."
+    yield "Interleaved rounds after a warm-up; medians. Load average: the machine's in the minute before."
     yield ""
-    yield from _rates(results.rows)
+    for run in runs:
+        of = run.machine
+        how = f"{run.rounds} rounds of {run.seconds:g} s, load average {of.load_before}"
+        yield f"- {', '.join(run.parts)}: commit {of.commit}, {run.measured_at}, {how}"
     yield ""
+    if results.rows:
+        yield from _rates(results.rows)
+        yield ""
+        yield f"![Each row as a multiple of the bare server](images/{RATIOS})"
+        yield ""
     if results.redis_rows:
         yield "With Redis, its rounds apart, Redis and the load on the other core:"
         yield ""
         yield from _rates(results.redis_rows)
         yield ""
-    yield from _table(("", "measured", "target", ""), list(sizes(results)))
-    yield ""
-    yield from _table(
-        ("step, alone in one process", "µs", "least–most"),
-        [
-            (name, f"{ns.median / 1e3:.2f}", f"{ns.low / 1e3:.2f}–{ns.high / 1e3:.2f}")
-            for name, ns in results.steps_ns.items()
-        ],
-    )
+    small = list(sizes(results))
+    if small:
+        yield from _table(("", "measured", "target", ""), small)
+        yield ""
+    for section in sections(results):
+        yield f"### {section.title}"
+        yield section.note
+        yield ""
+        yield from _table(section.head, section.lines)
+        yield ""
+        yield f"![{section.title}](images/{OF_SECTION[section.title]})"
+        yield ""
+    if results.steps_ns:
+        yield "### Steps"
+        yield from _table(
+            ("step, alone in one process", "µs", "least–most"),
+            [
+                (name, f"{ns.median / 1e3:.2f}", f"{ns.low / 1e3:.2f}–{ns.high / 1e3:.2f}")
+                for name, ns in results.steps_ns.items()
+            ],
+        )
 
 
 def _rates(rows: Sequence[RowResult]) -> Iterator[str]:

@@ -4,42 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from benchmarks.load import Load
+from benchmarks.live_tokens import LiveTokens
 from benchmarks.machine import Machine
 from benchmarks.memory import IDLE_TARGET_MB, TOKENS_TARGET_MB, Memory
+from benchmarks.peers.rows import PeerRow
+from benchmarks.processes import Processes
+from benchmarks.rate_steps import RateSteps
 from benchmarks.redis_rows import FULL_PAIR, MISS, PAIR, QUARTER, QUARTER_IN_MEMORY, UNBATCHED
 from benchmarks.startup import TARGET_SECONDS
 from benchmarks.statistics import Spread, round_ratios, spread
+from benchmarks.summary import RowResult, table, verdict
 
 FORMAT = 1
 """Of the JSON; a change that breaks its readers adds one."""
-
-
-class RowResult(msgspec.Struct, frozen=True):
-    """One row over all rounds."""
-
-    name: str
-    rate: Spread
-    """Requests a second."""
-    ratio: Spread
-    """To the bare server of the same round."""
-    ratio_on_cpu: Spread
-    """The same by the servers' CPU time: the figure to believe where the machine was not quiet."""
-    core_share: float
-    """Median of the part of its core that the server had."""
-    p50_ms: float
-    p99_ms: float
-    """Medians over the rounds, at full load: what a client sees that waits behind the others."""
-    target: float | None
-    loads: tuple[Load, ...]
-
-    @property
-    def met(self) -> bool | None:
-        """Whether both ratios reach the target; None where there is none.
-
-        The one of requests a second flatters where the bare server did not get its core, or waited for the load.
-        """
-        return None if self.target is None else min(self.ratio.median, self.ratio_on_cpu.median) >= self.target
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -56,37 +33,17 @@ class Results(msgspec.Struct, frozen=True):
     memory: Memory | None = None
     start_seconds: Spread | None = None
     steps_ns: dict[str, Spread] = {}
+    peers: tuple[PeerRow, ...] = ()
+    rate_steps: tuple[RateSteps, ...] = ()
+    live_tokens: tuple[LiveTokens, ...] = ()
+    processes: Processes | None = None
+    parts: tuple[str, ...] = ()
+    """What was measured, of :data:`benchmarks.bench.PARTS`."""
     format: int = FORMAT
 
 
-def summarise(
-    loads: Mapping[str, Sequence[Load]], yardstick: str, targets: Mapping[str, float | None]
-) -> tuple[RowResult, ...]:
-    """The rows of interleaved loads, in their order; the yardstick is one of them, with ratio 1."""
-    measure = [load.rate for load in loads[yardstick]]
-    measure_on_cpu = [load.rate_on_cpu for load in loads[yardstick]]
-    return tuple(
-        RowResult(
-            name=name,
-            rate=spread([load.rate for load in of]),
-            ratio=spread(round_ratios([load.rate for load in of], measure)),
-            ratio_on_cpu=spread(round_ratios([load.rate_on_cpu for load in of], measure_on_cpu)),
-            core_share=spread([load.core_share for load in of]).median,
-            p50_ms=spread([load.p50_ms for load in of]).median,
-            p99_ms=spread([load.p99_ms for load in of]).median,
-            target=targets.get(name),
-            loads=tuple(of),
-        )
-        for name, of in loads.items()
-    )
-
-
-def render(results: Results) -> str:
-    """The report as text for a terminal."""
-    return "\n".join(_lines(results)) + "\n"
-
-
-def _lines(results: Results) -> Iterator[str]:
+def lines(results: Results) -> Iterator[str]:
+    """The table and the small figures of a run, as text for a terminal."""
     machine = results.machine
     yield f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.kernel}, {machine.python}"
     yield f"commit {machine.commit}, {results.measured_at}, load average before the start {machine.load_before}"
@@ -179,17 +136,3 @@ def _cost(one: RowResult, two: RowResult) -> float:
     """CPU time of a request in ``two`` over that in ``one``, round by round; the bare server is left out of it."""
     rates = [[load.rate_on_cpu for load in row.loads] for row in (one, two)]
     return spread(round_ratios(*rates)).median
-
-
-def verdict(met: bool | None) -> str:
-    """A word for the table."""
-    return "" if met is None else "met" if met else "NOT MET"
-
-
-def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lines of text in columns, the first to the left and the others to the right."""
-    widths = [max(len(line[column]) for line in (head, *lines)) for column in range(len(head))]
-    for line in (head, *lines):
-        first, *others = line
-        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
-        yield "  ".join(cells).rstrip()

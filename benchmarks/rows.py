@@ -31,6 +31,8 @@ class Row(msgspec.Struct, frozen=True):
     target: float | None = None
     """The least ratio to the bare server; None where none is set."""
     connections: int = 64
+    threads: int = 1
+    """Of the load, all on its core."""
     tries: int = TRIES
 
 
@@ -137,7 +139,14 @@ def run(row: Row, server: Server, *, seconds: float, cores: list[int]) -> Load:
 def _run_once(row: Row, server: Server, *, seconds: float, cores: list[int]) -> Load:
     row.check()
     before = server.cpu_seconds()
-    load = run_wrk(server.url(row.path), row.script, seconds=seconds, connections=row.connections, cores=cores)
+    load = run_wrk(
+        server.url(row.path),
+        row.script,
+        seconds=seconds,
+        connections=row.connections,
+        cores=cores,
+        threads=row.threads,
+    )
     load = msgspec.structs.replace(load, cpu_seconds=server.cpu_seconds() - before)
     row.check()
     if load.refused or load.failed or not load.requests:

@@ -44,15 +44,23 @@ class Server(msgspec.Struct, frozen=True):
         raise ServerError(f"{self.name} is gone")
 
     def cpu_seconds(self) -> float:
-        """CPU time of all its threads so far (the first figure of schedstat, Documentation/scheduler/sched-stats)."""
-        tasks = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
-        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+        """CPU time so far of all its threads and of its child processes, which live as long as it does."""
+        return cpu_seconds(self.pid)
 
     def ask(
         self, method: str, path: str, *, authorization: str | None = None, form: str | None = None
     ) -> tuple[int, bytes]:
         """Status and body of one request. Raises OSError."""
         return ask(self.port, method, path, authorization=authorization, form=form)
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process and its children (the first figure of schedstat, Documentation/scheduler/sched-stats)."""
+    seconds = 0.0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        seconds += int((task / "schedstat").read_text().split()[0]) / 1e9
+        seconds += sum(cpu_seconds(int(child)) for child in (task / "children").read_text().split())
+    return seconds
 
 
 def ask(
@@ -74,7 +82,7 @@ def bare_server(cores: Sequence[int]) -> Iterator[Server]:
     """The bare server, running."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "--no-access-log", "--loop", "uvloop", "--http", "httptools"]
-    with _running("the bare server", [*command, "--port", str(port), "benchmarks.bare_server:app"], port, cores) as it:
+    with running("the bare server", [*command, "--port", str(port), "benchmarks.bare_server:app"], port, cores) as it:
         yield it
 
 
@@ -96,12 +104,12 @@ def service(
         "DRAIN_SECONDS": "0",
     }
     command = [python, "-m", "app", "serve"]
-    with _running(name, command, port, cores, tree=tree, environ={**listeners, **environ}) as server:
+    with running(name, command, port, cores, tree=tree, environ={**listeners, **environ}) as server:
         yield server
 
 
 @contextlib.contextmanager
-def _running(
+def running(
     name: str,
     command: Sequence[str],
     port: int,
@@ -109,7 +117,9 @@ def _running(
     *,
     tree: Path = REPOSITORY,
     environ: Mapping[str, str] | None = None,
+    ready: str = "/health/ready",
 ) -> Iterator[Server]:
+    """A program that answers 200 to a GET of ``ready`` once it is up. Raises ServerError with what it printed."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with tempfile.TemporaryFile("w+") as log:
         started = time.perf_counter()
@@ -122,27 +132,29 @@ def _running(
             preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
         try:
-            _await_answer(process, port)
+            _await_answer(name, process, port, ready)
             yield Server(name, process.pid, port, time.perf_counter() - started)
             if process.poll() is not None:
                 raise ServerError(f"{name} ended by itself with {process.returncode}")
         except ServerError as error:
+            if not str(error).startswith(name):
+                raise  # another server's fault
             log.seek(0)
-            raise ServerError(f"{name}: {error}\n{log.read()[-2000:]}") from None
+            raise ServerError(f"{error}\n{log.read()[-2000:]}") from None
         finally:
             _stop(process)
 
 
-def _await_answer(process: "subprocess.Popen[bytes]", port: int) -> None:
+def _await_answer(name: str, process: "subprocess.Popen[bytes]", port: int, ready: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise ServerError(f"ended with {process.returncode} before its first answer")
+            raise ServerError(f"{name} ended with {process.returncode} before its first answer")
         with contextlib.suppress(OSError, http.client.HTTPException):
-            if ask(port, "GET", "/health/ready")[0] == 200:
+            if ask(port, "GET", ready)[0] == 200:
                 return
         time.sleep(0.01)
-    raise ServerError(f"gave no answer within {START_SECONDS:g} s")
+    raise ServerError(f"{name} gave no answer within {START_SECONDS:g} s")
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -4,13 +4,19 @@
 require "result"
 
 local mean = 0
+local threads = 0
+
+function setup(thread)
+  threads = threads + 1
+  thread:set("seed", threads)  -- alike, all threads would pause alike
+end
 
 function init(args)
   wrk.method, wrk.body = args[1], args[3]
   wrk.headers["Authorization"] = args[2]
   wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
   mean = tonumber(args[4])
-  math.randomseed(1)
+  math.randomseed(seed)
 end
 
 function delay()

@@ -13,8 +13,10 @@ from benchmarks.memory import Memory
 from benchmarks.plot import ratio_bars
 from benchmarks.publish import BEGIN, END, fill
 from benchmarks.redis_rows import PAIR, QUARTER
-from benchmarks.results import Results, render, summarise, table
+from benchmarks.results import Results
+from benchmarks.sections import render
 from benchmarks.statistics import Spread
+from benchmarks.summary import summarise, table
 
 MACHINE = Machine(
     cpu="A processor",
@@ -91,17 +93,17 @@ def test_columns_are_as_wide_as_their_widest_cell() -> None:
 
 
 def test_the_page_keeps_everything_outside_its_block() -> None:
-    page = fill(f"before\n{BEGIN}\nold figures\n{END}\nafter\n", results())
+    page = fill(f"before\n{BEGIN}\nold figures\n{END}\nafter\n", [results()])
     assert page.startswith("before\n" + BEGIN)
     assert page.endswith(END + "\nafter\n")
     assert "old figures" not in page
     assert "| quick | 700 | **0.70** |" in page
-    assert fill(page, results()) == page
+    assert fill(page, [results()]) == page
 
 
 def test_a_page_without_a_block_is_not_touched() -> None:
     with pytest.raises(ValueError, match="there is no block"):
-        fill("no block here\n", results())
+        fill("no block here\n", [results()])
 
 
 def test_the_picture_has_a_bar_for_each_row_and_a_mark_for_each_target() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks import clients, redis_rows, rows
+from benchmarks import clients, rows
 from benchmarks.load import Load, Script, run_wrk
 from benchmarks.machine import split_cores
+from benchmarks.redis_process import KEY_PREFIX, fill
 from benchmarks.servers import free_port, service
 from tests.conftest import RequireProgram
 
@@ -29,14 +30,14 @@ def test_introspection_hardly_feels_a_hundred_thousand_revocations(
     server_cores, load_cores = split_cores()
     kept = tmp_path / "kept"
     listed = [tmp_path / f"listed-{number}" for number in range(ROUNDS)]
-    asyncio.run(redis_rows.fill(redis_url, kept, 20_000))
+    asyncio.run(fill(redis_url, kept, 20_000))
     for file in listed:
-        asyncio.run(redis_rows.fill(redis_url, file, LISTED))
+        asyncio.run(fill(redis_url, file, LISTED))
     (tmp_path / "admin-token").write_text(OPERATOR_TOKEN)
     admin_port = free_port()
     settings = rows.settings(tmp_path) | {
         "REDIS_URL": redis_url,
-        "REDIS_KEY_PREFIX": redis_rows.KEY_PREFIX,
+        "REDIS_KEY_PREFIX": KEY_PREFIX,
         "ADMIN_TOKEN_FILE": str(tmp_path / "admin-token"),
         "ADMIN_ADDR": f"127.0.0.1:{admin_port}",
     }
