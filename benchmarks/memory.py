@@ -15,7 +15,7 @@ from app.protocol.opaque_token import new_tag, new_token, token_ref
 from app.storage.interface import Issuance
 from app.storage.memory import MemoryStore
 from benchmarks import clients, rows
-from benchmarks.micro import run_now
+from benchmarks.micro_store import run_now
 from benchmarks.servers import Server, service
 
 IDLE_TARGET_MB = 90.0

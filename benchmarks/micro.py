@@ -8,9 +8,7 @@ import gc
 import itertools
 import json
 import tempfile
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
 
 from app import clock, randomness
 from app.composition.key_ring import key_keeper
@@ -33,23 +31,12 @@ from app.ratelimit.limiter import RateLimiter
 from app.storage.interface import Issuance
 from app.storage.memory import MemoryStore
 from app.web.asgi import App, Message
-from benchmarks import clients, rows
+from benchmarks import clients, micro_crypto, rows
+from benchmarks.micro_store import concurrent_works, run_now, scope_works, store_works
 from benchmarks.repetition import Work
 
-T = TypeVar("T")
 _ISSUER = "https://auth.example.com"
 _STORED = 10_000
-
-
-def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that never waits. Raises RuntimeError if it does."""
-    try:
-        coroutine.send(None)
-    except StopIteration as finished:
-        result: T = finished.value
-        return result
-    coroutine.close()
-    raise RuntimeError("the coroutine waits for something")
 
 
 async def works() -> dict[str, Work]:
@@ -72,6 +59,9 @@ async def works() -> dict[str, Work]:
         **_tokens(store, caller),
         **_signing(keeper.ring),
         **_accounting(metrics),
+        **store_works(),
+        **scope_works(),
+        **micro_crypto.works(),
         **_requests(service.public_application),
     }
 
@@ -160,6 +150,8 @@ def _requests(application: App) -> dict[str, Work]:
     issuance = ("POST", "/oauth/token", clients.OPAQUE, b"grant_type=client_credentials")
     signed = ("POST", "/oauth/token", clients.JWT, b"grant_type=client_credentials")
     return {
+        **concurrent_works(lambda: _respond(application, *introspection), "introspection"),
+        **concurrent_works(lambda: _respond(application, *issuance), "client_credentials"),
         "whole request over ASGI: introspection": lambda: _answer(application, *introspection),
         "whole request over ASGI: client_credentials, opaque": lambda: _answer(application, *issuance),
         "whole request over ASGI: client_credentials, JWT": lambda: _answer(application, *signed),
@@ -167,7 +159,11 @@ def _requests(application: App) -> dict[str, Work]:
 
 
 def _answer(application: App, method: str, path: str, client: str, body: bytes) -> bytes:
-    """The body of the answer to one request. Raises RuntimeError unless it is a 200."""
+    """The body of the answer to one request, without a loop. Raises RuntimeError unless it is a 200."""
+    return run_now(_respond(application, method, path, client, body))
+
+
+async def _respond(application: App, method: str, path: str, client: str, body: bytes) -> bytes:
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -189,7 +185,7 @@ def _answer(application: App, method: str, path: str, client: str, body: bytes) 
             (b"content-length", b"%d" % len(body)),
         ],
     }
-    run_now(application(scope, receive, send))  # type: ignore[arg-type]
+    await application(scope, receive, send)
     if sent[0]["status"] != 200:
         raise RuntimeError(f"{path} answered {sent[0]['status']}")
     answer: bytes = sent[1]["body"]
