@@ -249,7 +249,24 @@ bench-compare: $(RUNTIME) ## measure this tree against the commit BASE=...; fail
 	@$(BIN)/python tools/programs.py install wrk git
 	@$(BIN)/python -m benchmarks compare $(BENCH_ARGS) $(BASE)
 
+# In CI: what this tree's steps cost beside those of the last release (without one: of the commit before), never a failure.
+# A shared machine can say no more in a minute; the gate is release-check.
+LAST_RELEASE = $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
+REPORT_BASE = $(or $(BASE),$(LAST_RELEASE),$(shell git rev-parse --verify --quiet HEAD^))
+
+.PHONY: bench-report
+bench-report: $(RUNTIME) ## the steps of a request beside those of the last release, in a minute; fails for nothing
+	@if test -n "$(REPORT_BASE)"; then \
+	    $(BIN)/python -m benchmarks compare --part steps --rounds 5 --report $(REPORT_BASE); \
+	else echo "no earlier commit is there to compare with"; fi
+
 # ------------------------------------------------------------------------------------------------- releases
+
+.PHONY: release-check
+release-check: ## before a tag: nothing is certainly over 10 % slower than in the last release (or BASE=COMMIT)
+	@test -n "$(or $(BASE),$(LAST_RELEASE))" || { echo "no release is tagged here: BASE=COMMIT" >&2; exit 2; }
+	@test -z "$$(git status --porcelain)" || { echo "the working tree differs from its commit" >&2; exit 2; }
+	@$(MAKE) bench-compare BASE=$(or $(BASE),$(LAST_RELEASE))
 
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)

@@ -63,12 +63,18 @@ def run(  # noqa: PLR0917 - click passes them by name
 @click.option("--rounds", type=click.IntRange(min=3), default=8, show_default=True)
 @_seconds
 @_only
-def compare(base: str, rounds: int, seconds: int, only: tuple[str, ...]) -> None:
+@click.option("--part", "parts", multiple=True, type=click.Choice(comparison.PARTS), help="Only these; repeatable.")
+@click.option("--report", is_flag=True, help="Exit code 0 whatever was found.")
+def compare(  # noqa: PLR0917 - click passes them by name
+    base: str, rounds: int, seconds: int, only: tuple[str, ...], parts: tuple[str, ...], report: bool
+) -> None:
     """Compare this working tree with the commit BASE; exit code 1 if it is certainly over 10 % worse in anything."""
-    compared = comparison.compare(base, Schedule(rounds, seconds), only)
+    compared = comparison.compare(base, Schedule(rounds, seconds), only, parts or comparison.PARTS)
     click.echo("\n".join(table(("", base, "working tree", "change", "95 % interval", ""), comparison.lines(compared))))
     losses = [one.name for one in compared if one.is_loss]
-    if losses:
+    if losses and report:
+        click.echo(f"over 10 % worse than {base}: {'; '.join(losses)}")
+    elif losses:
         raise click.ClickException(f"over 10 % worse than {base}: {'; '.join(losses)}")
 
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,7 @@ from benchmarks.rounds import progress
 from benchmarks.statistics import Interval, change, is_certain_loss, round_ratios, spread
 
 BASE, CANDIDATE = "base", "candidate"
+PARTS = ("http", "steps", "sizes")
 _STEP_SAMPLES = 5
 _WEIGHINGS = 3
 
@@ -39,20 +40,29 @@ class Compared(msgspec.Struct, frozen=True):
         return is_certain_loss(self.change)
 
 
-def compare(base: str, schedule: Schedule, only: tuple[str, ...]) -> list[Compared]:
-    """Everything that base and working tree have in common. Raises CompareError, LoadError or ServerError."""
+def compare(base: str, schedule: Schedule, only: tuple[str, ...], parts: Collection[str] = PARTS) -> list[Compared]:
+    """Everything of :data:`PARTS` that base and working tree have in common; with ``only``, rows over HTTP alone.
+
+    Raises CompareError, LoadError or ServerError.
+    """
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
         folder = Path(name)
         trees = (base_tree(base, folder / BASE), Tree(CANDIDATE, REPOSITORY))
-        loads, measured = measure(trees, schedule, folder, only)
-        rates = {name: [load.rate for load in of] for name, of in loads.items()}
-        compared = [*compare_rates(rates, [row.name for row in measured])]
+        compared: list[Compared] = []
+        if "http" in parts:
+            loads, measured = measure(trees, schedule, folder, only)
+            rates = {name: [load.rate for load in of] for name, of in loads.items()}
+            compared += compare_rates(rates, [row.name for row in measured])
         if only:
             return compared
         if not (trees[0].path / "benchmarks" / "__main__.py").exists():
             progress(f"{base} has no benchmarks of its own: its steps and sizes are not compared")
             return compared
-        return [*compared, *_compare_steps(trees, schedule.rounds), *_compare_sizes(trees)]
+        if "steps" in parts:
+            compared += compare_steps(trees, schedule.rounds)
+        if "sizes" in parts:
+            compared += _compare_sizes(trees)
+        return compared
 
 
 def base_tree(base: str, folder: Path) -> Tree:
@@ -102,7 +112,7 @@ def compare_costs(name: str, base: Sequence[float], candidate: Sequence[float], 
     )
 
 
-def _compare_steps(trees: Sequence[Tree], rounds: int) -> Iterator[Compared]:
+def compare_steps(trees: Sequence[Tree], rounds: int) -> Iterator[Compared]:
     """The steps, in a fresh process for each tree and round."""
     taken: dict[str, list[dict[str, float]]] = {tree.name: [] for tree in trees}
     for number in range(rounds):
