@@ -23,7 +23,7 @@ import redis
 from benchmarks import clients, rows
 from benchmarks.load import Load, Script, run_wrk
 from benchmarks.machine import describe, split_cores
-from benchmarks.redis_rows import KEY_PREFIX, fill, redis_server
+from benchmarks.redis_process import KEY_PREFIX, fill, redis_server
 from benchmarks.rounds import progress
 from benchmarks.servers import Server, free_port, service
 from loadtest import scrape
@@ -87,14 +87,14 @@ class _Bench:
 def measure() -> Measured:
     """All constants. Raises LoadError, ServerError or RuntimeError."""
     _, load_cores = split_cores()
-    with tempfile.TemporaryDirectory() as name, redis_server(load_cores) as url:
-        bench = _Bench(Path(name), url)
+    with tempfile.TemporaryDirectory() as name, redis_server(load_cores) as store:
+        bench = _Bench(Path(name), store.url)
         while True:
             with contextlib.suppress(redis.ConnectionError):
                 empty = bench.info()["memory"]
                 break
             time.sleep(0.05)
-        asyncio.run(fill(url, bench.tokens, TOKENS))
+        asyncio.run(fill(store.url, bench.tokens, TOKENS))
         token_bytes = (bench.info()["memory"] - empty) / TOKENS
         deliveries = _deliveries(bench)
         with bench.start("the service", METRICS_ADDR=f"127.0.0.1:{bench.metrics_port}") as server:
