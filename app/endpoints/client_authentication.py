@@ -83,9 +83,10 @@ class KnownCredentials:
 
     def remember(self, authorization: bytes, client: Client, until: float) -> Proof:
         """Remember a header that proved a secret of the client's that lives until then (Unix seconds)."""
-        if len(self._known) >= self._max_entries:
+        name = hashlib.sha256(authorization).digest()
+        if len(self._known) >= self._max_entries and name not in self._known:
             self._known.clear()  # of clients in use no entry is missed for long
-        proof = self._known[hashlib.sha256(authorization).digest()] = Proof(client, until)
+        proof = self._known[name] = Proof(client, until)
         return proof
 
 
@@ -119,20 +120,19 @@ class ClientAuthenticator:
 
         ``now`` is Unix seconds.
         """
+        if request.authorization is None or parameters.names_a_client:
+            return None
         proof = request.proof
-        if parameters.names_a_client:
-            return None
-        if proof is None:
-            if request.authorization is None:
-                return None
+        if proof is None or not self._holds(proof, now):
+            # Whoever carries one that is void since a reload finds what another request has proved since.
             proof = request.proof = self._known.find(request.authorization)
-            if proof is None:
+            if proof is None or not self._holds(proof, now):
                 return None
-        client = proof.client
-        if now >= proof.until or self._find_client(client.id) is not client:
-            return None
-        request.client_id = client.id
-        return client
+        request.client_id = proof.client.id
+        return proof.client
+
+    def _holds(self, proof: Proof, now: float) -> bool:
+        return now < proof.until and self._find_client(proof.client.id) is proof.client
 
     async def authenticate(
         self, request: Request, parameters: Parameters, now: float

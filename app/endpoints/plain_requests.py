@@ -1,11 +1,12 @@
 """Token requests that many clients send alike, read once: ``grant_type=client_credentials``, perhaps with a scope.
 
 Rules:
-- Kept are only bodies that name no client and hold no secret, token or code: what stands in them is no secret.
+- Kept are only requests for client credentials, whose bodies name no client: nothing in them is anyone's secret.
 - Bounded in number and in size, so that whoever sends another body each time fills nothing.
 """
 
 from app.endpoints.exchange import Request
+from app.grants.client_credentials import ClientCredentials
 from app.protocol.form import FORM_CONTENT_TYPE, Parameters
 from app.protocol.token_request import TokenRequest, parse_token_request
 
@@ -34,7 +35,7 @@ class PlainRequests:
         if (
             request.content_type == FORM_CONTENT_TYPE
             and len(request.body) <= MAX_BODY_BYTES
-            and "grant_type" in parameters.names
+            and parameters.get("grant_type") == ClientCredentials.grant_type
             and parameters.names <= _OPEN_PARAMETERS
         ):
             if len(self._kept) >= MAX_KEPT:

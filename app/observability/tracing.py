@@ -116,7 +116,12 @@ class Traces:
         """What ``function`` returns, or what must be awaited for it; a part of the record, if the request has one."""
         span = self.current
         started = self.now_ns()
-        result = function(*args, **kwargs)
+        try:
+            result = function(*args, **kwargs)
+        except Exception as failure:
+            if span is not None:
+                span.part(name, started, self.now_ns(), attributes, error=type(failure).__name__)
+            raise
         if isinstance(result, Coroutine):
             return self.awaited(name, attributes, result)
         if span is not None:

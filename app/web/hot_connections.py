@@ -118,8 +118,9 @@ class HotConnection(Connection):
         self._known = None
         self._begun = False
         self._at_once = 0
+        between = self._begun_at == math.inf  # two messages, as the parser is when a known head is looked at
         super().data_received(data)
-        if self._begun:
+        if between and self._begun:
             self._remember(data)
 
     def _remember(self, data: bytes) -> None:

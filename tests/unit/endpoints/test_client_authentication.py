@@ -7,6 +7,7 @@ import math
 import sys
 from collections import Counter
 from typing import Any
+from urllib.parse import urlencode
 
 import jwt
 import pytest
@@ -15,8 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from app.endpoints.client_authentication import KnownCredentials, VerifiedSecrets
+from app.endpoints.exchange import Proof, Request
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
 from app.protocol.client_auth import ASSERTION_TYPE
+from app.protocol.form import FORM_CONTENT_TYPE
 from app.protocol.metadata import INTROSPECTION_PATH, REVOCATION_PATH, TOKEN_PATH
 from app.storage.interface import StoreUnavailable
 from app.storage.memory import MemoryStore
@@ -230,6 +233,27 @@ async def test_a_header_that_was_good_is_not_when_its_client_was_loaded_anew(cha
     else:
         wired.clients["billing"] = changed
     assert await status(wired, "secret of billing") == 401
+
+
+async def test_a_proof_that_is_void_since_a_reload_is_replaced_by_the_next_one() -> None:
+    """Connections keep a request's proof with its head: a reload must not let each of them authenticate for ever."""
+    wired = Wired(confidential("billing"))
+    form = urlencode(CREDENTIALS).encode()
+
+    async def send(proof: Proof | None) -> Request:
+        request = Request(
+            "POST", form, content_type=FORM_CONTENT_TYPE, authorization=basic("billing"), proof=proof, request_id="r"
+        )
+        assert (await wired.send(TOKEN_PATH, request)).status == 200
+        return request
+
+    first = (await send(None)).proof
+    assert first is not None
+    wired.clients["billing"] = confidential("billing")
+    second = (await send(first)).proof
+    assert second is not None
+    assert second is not first
+    assert (await send(first)).proof is second, "what the second proved is found"
 
 
 @pytest.mark.parametrize(

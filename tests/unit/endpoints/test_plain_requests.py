@@ -25,7 +25,6 @@ def read(plain: PlainRequests, request: Request) -> None:
         b"grant_type=client_credentials",
         b"grant_type=client_credentials&scope=read+write",
         b"scope=read%20write&grant_type=client_credentials&resource=https%3A%2F%2Fa&resource=b",
-        b"grant_type=unheard-of",
     ],
 )
 def test_a_body_like_one_that_was_read_is_the_same_token_request(body: bytes) -> None:
@@ -54,6 +53,15 @@ def test_a_body_with_anything_but_open_parameters_is_not_kept(parameter: str) ->
     plain = PlainRequests()
     read(plain, asked(urlencode({"grant_type": "client_credentials", parameter: "x"}).encode()))
     read(plain, asked(urlencode({parameter: "x"}).encode()))
+    assert len(plain) == 0
+
+
+@pytest.mark.parametrize("grant_type", ["refresh_token", "authorization_code", "unheard-of"])
+def test_a_request_of_another_grant_is_read_each_time(grant_type: str) -> None:
+    """A refresh counts as one, with its token or without."""
+    plain = PlainRequests()
+    read(plain, asked(f"grant_type={grant_type}&scope=read".encode()))
+    read(plain, asked(f"grant_type={grant_type}&refresh_token=".encode()))
     assert len(plain) == 0
 
 

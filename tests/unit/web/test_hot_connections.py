@@ -323,6 +323,38 @@ async def test_what_begins_like_the_head_before_may_be_another_request(client: C
     assert bodies(await client.received(11)) == ["hot abc"] * 9 + ["cold", "hot abc"]
 
 
+@pytest.mark.parametrize(
+    ("before", "piece", "answers"),
+    [
+        (
+            b"POST /hot HTTP/1.1\r\nX-Pad: ",
+            b"GET /doc HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nabcd",
+            "document",
+        ),
+        (b"POST /hot HTTP/1.1\r\nHost: x\r\nX-Pa", b"d: 1\r\nContent-Length: 4\r\n\r\nabcd", None),
+        (
+            b"POST /hot HTTP/1.1\r\nHost: x\r\nContent-Length: 39\r\n\r\nab",  # the rest of it, and a request
+            b"GET /nothing HTTP/1.1\r\nHost: y\r\nX-A: POST /hot HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nabcd",
+            None,
+        ),
+    ],
+)
+async def test_a_piece_that_did_not_begin_a_message_is_no_head(
+    client: Client, before: bytes, piece: bytes, answers: str | None
+) -> None:
+    """The same bytes at the beginning of a message are what the parser makes of them."""
+    client.send(before, piece)
+    await client.rest()
+    known = client.transport.written.count(b"HTTP/1.1 ")
+    client.send(piece)
+    last = (await client.received(known + 1))[-1]
+    if answers is None:
+        assert last.status == 400
+        assert client.transport.closed.is_set()
+    else:
+        assert (last.status, last.body) == (200, answers)
+
+
 async def test_a_head_is_not_known_inside_a_body(client: Client) -> None:
     request = post("abc")
     client.send(request, request)
