@@ -140,6 +140,18 @@ live-fire: $(DEVELOPMENT) programs ## faults until the alerts fire, with a real 
 	LIVE_FIRE_RESULTS=$$results $(BIN)/python -m pytest -m live_fire -v -s --tb=short tests/livefire $(PYTEST_ARGS) \
 	&& { test -n "$(PYTEST_ARGS)" || $(BIN)/python -m tests.livefire.figures "$$results"; }
 
+.PHONY: dashboards-live
+dashboards-live: $(DEVELOPMENT) programs k6 ## every query of the dashboards, against a real Prometheus that scrapes the service under load (5 minutes)
+	@$(BIN)/python tools/programs.py install prometheus
+	@$(BIN)/python -m pytest -m dashboards_live -v -s --tb=short tests/dashboards/live $(PYTEST_ARGS)
+
+.PHONY: dashboard-pictures
+dashboard-pictures: $(DEVELOPMENT) programs k6 ## the same, and docs/images/dashboard-*.svg drawn from its answers
+	@$(BIN)/python tools/programs.py install prometheus
+	@results=$$(mktemp -d); trap 'rm -rf "$$results"' EXIT; \
+	DASHBOARD_RESULTS=$$results $(BIN)/python -m pytest -m dashboards_live -v -s --tb=short tests/dashboards/live \
+	&& $(BIN)/python -m tools.dashboards.painting "$$results"
+
 .PHONY: test-plain
 test-plain: $(DEVELOPMENT) programs ## the tests of HTTP, Redis and the stores, with every rollback switch off
 	@TEST_PLAIN=1 $(BIN)/python -m pytest tests/http tests/redis tests/conformance $(PYTEST_ARGS)

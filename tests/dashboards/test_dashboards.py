@@ -53,6 +53,8 @@ def test_a_dashboard_can_be_looked_at_by_cluster_namespace_job_and_instance(path
     assert list(variables)[:5] == ["datasource", "cluster", "namespace", "job", "instance"]
     assert variables["cluster"]["allValue"] == ".*", "a plain scrape has no such label"
     assert variables["cluster"]["current"]["value"] == ["$__all"]
+    everybody = path.stem not in ("auth-service-kubernetes", "auth-service-load-test")
+    assert variables["job"]["includeAll"] is not everybody, "process_… are everybody's metrics, k6_… and kube_… are not"
 
 
 @each
@@ -92,11 +94,24 @@ def test_the_overview_begins_with_the_objectives() -> None:
 
 
 @each
-def test_graphs_of_latency_ask_for_exemplars_and_nothing_else_does(path: Path) -> None:
+def test_graphs_of_the_histogram_that_names_traces_ask_for_exemplars_and_nothing_else_does(path: Path) -> None:
     for panel in panels(read(path)):
         for target in panel["targets"]:
-            latency = panel["type"] == "timeseries" and "histogram_quantile" in target["expr"]
-            assert target["exemplar"] is latency
+            names_traces = "http_server_request_duration_seconds_bucket" in target["expr"]
+            assert target["exemplar"] is names_traces
+
+
+@pytest.mark.parametrize(
+    ("name", "titles"),
+    [
+        ("overview", {"Duration by route, p95", "Introspection", "Issuance"}),
+        ("tokens", {"Issuing", "Introspecting", "Revoking"}),
+        ("load-test", {"Client and service, p95"}),
+    ],
+)
+def test_graphs_of_latency_lead_to_traces(name: str, titles: set[str]) -> None:
+    board = read(FOLDER / f"auth-service-{name}.json")
+    assert {panel["title"] for panel in panels(board) if any(t["exemplar"] for t in panel["targets"])} == titles
 
 
 @each

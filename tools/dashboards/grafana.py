@@ -3,7 +3,7 @@
 from typing import Any
 
 from tools.dashboards.model import Dashboard, Panel, Row, threshold
-from tools.dashboards.queries import TARGET, selector
+from tools.dashboards.queries import REQUESTS, TARGET, selector
 from tools.dashboards.variables import PROMETHEUS, variables
 
 RUNBOOKS = "https://runbooks.example.com/auth-service/"
@@ -122,9 +122,11 @@ def _panel(panel: Panel, number: int, position: dict[str, int]) -> dict[str, Any
                 "datasource": PROMETHEUS,
                 "expr": query.expression,
                 "legendFormat": query.legend,
-                "exemplar": panel.kind == "timeseries" and "_bucket" in query.expression,
+                "exemplar": panel.kind == "timeseries" and f"{REQUESTS}_bucket" in query.expression,
                 "format": "heatmap" if panel.kind == "heatmap" else "time_series",
-                "range": True,
+                # A whole range looked at from every point of it would be asked for hundreds of times.
+                "range": "$__range" not in query.expression,
+                "instant": "$__range" in query.expression,
             }
             for index, query in enumerate(panel.queries)
         ],

@@ -87,18 +87,21 @@ _VERIFYING = Row(
             "ops",
             [Query(summed("job", rate("unknown_kid_total")), "{{job}}")],
             "UnknownKid.perSecond",
+            width=6,
         ),
         Panel(
             "Keys of clients",
             "Sets of keys fetched from where clients publish them (jwks_uri), in an hour by result.",
             "short",
             [Query(summed("result", increase("outgoing_fetches_total", "1h")), "{{result}}")],
+            width=6,
         ),
         Panel(
             "Refused reloads",
             "Configuration that was changed and refused, in a quarter of an hour; the old one is kept.",
             "short",
             [Query(summed("source", increase("config_reload_failures_total", "15m")), "{{source}}")],
+            width=6,
         ),
         Panel(
             "Certificates",
@@ -113,6 +116,7 @@ _VERIFYING = Row(
             "CertificateExpiring.seconds",
             below=True,
             signed=True,
+            width=6,
         ),
     ],
 )

@@ -53,6 +53,7 @@ _WORKLOAD = Row(
             "short",
             [Query(summed("pod", increase("kube_pod_container_status_restarts_total", "15m", _CONTAINER)), "{{pod}}")],
             "PodRestarting.restarts",
+            width=12,
         ),
         Panel(
             "Key rotation job",
@@ -60,6 +61,7 @@ _WORKLOAD = Row(
             "s",
             [Query(f"time() - max by (cronjob) ({_SUCCEEDED})", "{{cronjob}}")],
             "KeyRotationJobFailing.seconds",
+            width=12,
         ),
     ],
 )
@@ -108,6 +110,7 @@ _RESOURCES = Row(
             "bytes",
             [Query(summed("pod", selector(_WORKING_SET, _CONTAINER)), "{{pod}}")],
             stacked=True,
+            width=12,
         ),
         Panel(
             "Memory, part of the limit",
@@ -121,6 +124,7 @@ _RESOURCES = Row(
                 )
             ],
             "MemoryNearLimit.ratio",
+            width=12,
         ),
     ],
 )

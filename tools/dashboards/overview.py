@@ -14,6 +14,7 @@ from tools.dashboards.queries import (
     rates,
     ratio,
     selector,
+    whole_requests,
 )
 
 _COUNT = f"{REQUESTS}_count"
@@ -130,10 +131,15 @@ _RED = Row(
             "Introspection",
             "How long introspections take that succeed.",
             "s",
-            quantiles(OPERATIONS, "", INTROSPECTED),
+            [*quantiles(OPERATIONS, "", INTROSPECTED), whole_requests("/oauth/introspect")],
             "HighResponseTime.seconds",
         ),
-        Panel("Issuance", "How long it takes to issue or refresh a token.", "s", quantiles(OPERATIONS, "", ISSUED)),
+        Panel(
+            "Issuance",
+            "How long it takes to issue or refresh a token.",
+            "s",
+            [*quantiles(OPERATIONS, "", ISSUED), whole_requests("/oauth/token")],
+        ),
     ],
 )
 

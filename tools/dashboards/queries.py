@@ -57,3 +57,9 @@ def quantiles(metric: str, by: str = "", matchers: str = "", of: tuple[float, ..
     """Several quantiles."""
     legend = f" {{{{{by}}}}}" if by else ""
     return [Query(quantile(q, metric, by, matchers), f"p{q * 100:g}{legend}") for q in of]
+
+
+def whole_requests(route: str) -> Query:
+    """The p95 of a route's good answers, from arrival to answer: the histogram that names traces (exemplars)."""
+    good = f'http_route="{route}",http_response_status_code="200"'
+    return Query(quantile(0.95, REQUESTS, "", good), "p95 of the whole request")

@@ -142,12 +142,14 @@ _CACHE = Row(
             "Answers of Redis that are remembered.",
             "short",
             [Query(f"max by (instance) ({selector('token_cache_entries')})", "{{instance}}")],
+            width=6,
         ),
         Panel(
             "Lease",
             "1 while what is cached may be believed: what others revoke is heard.",
             "short",
             [Query(f"min by (instance) ({selector('token_cache_lease_valid')})", "{{instance}}")],
+            width=6,
         ),
         Panel(
             "Revocation reaches replicas",
@@ -155,12 +157,14 @@ _CACHE = Row(
             "s",
             quantiles("revocation_propagation_seconds"),
             "RevocationPropagationSlow.seconds",
+            width=6,
         ),
         Panel(
             "Limit that replicas share",
             "1 while Redis cannot be asked for it, and each replica counts for itself (RATE_LIMIT_BACKEND=redis).",
             "short",
             [Query(f"max by (instance) ({selector('rate_limit_fallback')})", "{{instance}}")],
+            width=6,
         ),
     ],
 )

@@ -12,6 +12,7 @@ from tools.dashboards.queries import (
     ratio,
     selector,
     summed,
+    whole_requests,
 )
 
 _BUSINESS = Row(
@@ -97,7 +98,7 @@ _OPERATIONS = Row(
             "Issuing",
             "How long it takes to issue a token.",
             "s",
-            quantiles(OPERATIONS, "", 'operation="issue",outcome="ok"'),
+            [*quantiles(OPERATIONS, "", 'operation="issue",outcome="ok"'), whole_requests("/oauth/token")],
         ),
         Panel(
             "Refreshing",
@@ -109,14 +110,14 @@ _OPERATIONS = Row(
             "Introspecting",
             "How long introspections take that succeed.",
             "s",
-            quantiles(OPERATIONS, "", INTROSPECTED),
+            [*quantiles(OPERATIONS, "", INTROSPECTED), whole_requests("/oauth/introspect")],
             "HighResponseTime.seconds",
         ),
         Panel(
             "Revoking",
             "How long it takes to revoke a token, telling the replicas included.",
             "s",
-            quantiles(OPERATIONS, "", 'operation="revoke",outcome="ok"'),
+            [*quantiles(OPERATIONS, "", 'operation="revoke",outcome="ok"'), whole_requests("/oauth/revoke")],
         ),
     ],
 )
