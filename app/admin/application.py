@@ -9,7 +9,8 @@ import msgspec
 from litestar import HttpMethod, Litestar, Request, Response, route
 from litestar.exceptions import HTTPException
 
-from app.admin.authorization import ADMIN_SCOPE, Access, AdminAuthorization
+from app.admin.authorization import ADMIN_SCOPE, Access, AdminAuthorization, Admitted
+from app.admin.hosts import OperatorHosts
 from app.admin.page import View, page_headers, render_page
 from app.admin.revocation_routes import refused, revocation_routes
 from app.admin.revocations import BulkRevocation, Refused
@@ -30,13 +31,15 @@ _HEADERS = {name.decode(): value.decode() for name, value in JSON_NO_STORE}
 
 
 def admin_application(
+    *,
     authorization: AdminAuthorization,
+    hosts: OperatorHosts,
     read_stats: Callable[[], Awaitable[Stats]],
     revocation: BulkRevocation,
     audit: Audit,
     read_view: Callable[[], Awaitable[View]],
 ) -> Litestar:
-    """The application; every route of it asks ``authorization`` first."""
+    """The application; every route of it asks ``hosts`` and ``authorization`` first."""
 
     @route("/admin/stats", http_method=[HttpMethod.GET, HttpMethod.HEAD])
     async def stats() -> Response[bytes]:
@@ -49,7 +52,9 @@ def admin_application(
         return Response(html, media_type="text/html", headers=page_headers())
 
     async def authorize(request: Request[Any, Any, Any]) -> Response[bytes] | None:
-        admitted = await authorization.admit(request.headers.get("authorization"))
+        admitted = Admitted(Access.MISDIRECTED)
+        if hosts.allow(request.headers.get("host")):
+            admitted = await authorization.admit(request.headers.get("authorization"))
         access = admitted.access
         if access is Access.GRANTED:
             request.scope["state"][_WHO] = admitted.who
@@ -84,6 +89,10 @@ def admin_application(
 
 
 def _refusal(access: Access) -> Response[bytes]:
+    if access is Access.MISDIRECTED:
+        # RFC 9110 section 15.5.20
+        body = ErrorBody("misdirected_request", "the Host header is none of this listener: see ADMIN_ALLOWED_HOSTS")
+        return Response(msgspec.json.encode(body), status_code=421, headers=_HEADERS)
     if access is Access.CLOSED:
         body = ErrorBody("access_denied", "nobody may in: set ADMIN_TOKEN_FILE, or give a client auth-service:admin")
         return Response(msgspec.json.encode(body), status_code=403, headers=_HEADERS)

@@ -37,6 +37,8 @@ class Access(Enum):
     """The token is good, and does not have the scope."""
     CLOSED = "closed"
     """No token could ever be good: nothing is configured."""
+    MISDIRECTED = "misdirected"
+    """The request names a host that this listener is not (:mod:`app.admin.hosts`)."""
 
 
 class Admitted(msgspec.Struct, frozen=True):

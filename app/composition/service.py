@@ -14,6 +14,7 @@ from litestar import Litestar
 from app import __version__, clock, randomness
 from app.admin.application import admin_application
 from app.admin.authorization import ADMIN_SCOPE, AdminAuthorization
+from app.admin.hosts import OperatorHosts
 from app.admin.page import View
 from app.admin.revocations import BulkRevocation
 from app.admin.sampling import Sampler
@@ -307,7 +308,15 @@ class Service:
             now=clock.unix_now,
         )
         revocation = bulk_revocation(self.settings, self.store, self._signed_tokens)
-        application: Any = admin_application(authorization, self._read_stats, revocation, self.audit, self._read_view)
+        listeners = self.settings.listeners
+        application: Any = admin_application(
+            authorization=authorization,
+            hosts=OperatorHosts((listeners.admin_addr.host, *listeners.admin_allowed_hosts)),
+            read_stats=self._read_stats,
+            revocation=revocation,
+            audit=self.audit,
+            read_view=self._read_view,
+        )
         return self._outer(application)
 
     def _health_routes(self) -> tuple[Route, ...]:

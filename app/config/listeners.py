@@ -9,6 +9,7 @@ from app.config.values import (
     Address,
     parse_address,
     parse_base_url,
+    parse_host,
     parse_network,
     parse_origin,
     parse_path,
@@ -50,6 +51,16 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True):
             parse=parse_path,
         ),
     ] = None
+    admin_allowed_hosts: Annotated[
+        tuple[str, ...],
+        setting(
+            "The names that browsers and tools reach `/admin/…` by. IP addresses, `localhost` and the host of "
+            "`ADMIN_ADDR` are good already; any other `Host` is refused with 421, so that no page of another site can "
+            "reach the listener through an operator's browser.",
+            allowed="host names, separated by commas or spaces",
+            parse=parse_host,
+        ),
+    ] = ()
     tls_cert_file: Annotated[
         Path | None,
         setting(

@@ -76,6 +76,13 @@ def parse_address(text: str) -> Address:
     return Address(host, int(port))
 
 
+def parse_host(text: str) -> str:
+    """A host name."""
+    if not _HOST_NAME.fullmatch(text):
+        raise ValueError("is not a host name, without a port")
+    return text.lower()
+
+
 def parse_network(text: str) -> str:
     """An IP address or a network in CIDR notation."""
     try:

@@ -70,6 +70,7 @@ def service_env(made: Render) -> dict[str, Any]:
 
 # Reached by extraEnv alone, each for a reason.
 BY_EXTRA_ENV = {
+    "ADMIN_ALLOWED_HOSTS": "the listener is on the pod's loopback, reached by kubectl port-forward as localhost",
     "LOG_REQUESTS": "for a while, when somebody looks for something",
     "LOG_REQUESTS_RATIO": "the same",
     "CLIENT_CREDENTIALS": "secrets in the environment; clients.* is the way",

@@ -102,6 +102,24 @@ def test_the_scope_is_what_lets_in(service: ServiceCalls) -> None:
     assert response.status_code == 403
 
 
+def test_a_page_of_another_site_cannot_point_its_name_at_the_listener(
+    start_service_once: StartService, tmp_path: Path
+) -> None:
+    """DNS rebinding: the browser asks with the name of the page, and is told nothing, not even with the right token."""
+    token = operator_token_file(tmp_path)
+    process = start_service_once(clients=(BASIC,), ADMIN_TOKEN_FILE=str(token), ADMIN_ALLOWED_HOSTS="ops.example.com")
+    statuses: dict[str, set[int]] = {}
+    for host in ("attacker.example", "attacker.example:9465", "ops.example.com", "localhost:1", "127.0.0.1", "[::1]:1"):
+        for path in ("/admin/", "/admin/stats", "/admin/revocations"):
+            answer = httpx.get(process.admin_url + path, headers={"host": host, **bearer(OPERATOR_TOKEN)})
+            statuses.setdefault(host, set()).add(answer.status_code)
+    assert {host for host, seen in statuses.items() if seen == {421}} == {"attacker.example", "attacker.example:9465"}
+    assert {host for host, seen in statuses.items() if seen == {200}} == statuses.keys() - {
+        "attacker.example",
+        "attacker.example:9465",
+    }
+
+
 def refused_headers(service: ServiceCalls) -> dict[str, dict[str, str]]:
     token = (service.process.folder / "admin-token").read_text()
     return {

@@ -7,6 +7,7 @@ import pytest
 
 from app.admin.application import admin_application
 from app.admin.authorization import AdminAuthorization
+from app.admin.hosts import OperatorHosts
 from app.admin.page import View
 from app.admin.revocations import BulkRevocation
 from app.admin.stats import CacheStats, CounterStats, KeyStats, ProcessStats, RingStats, Stats, StoreStats
@@ -43,8 +44,10 @@ async def ask(
     authorization: str | None,
     path: str = "/admin/stats",
     method: str = "GET",
+    *,
     token: str | None = "secret",
     failure: Exception | None = None,
+    host: str = "localhost",
 ) -> httpx.Response:
     async def read_stats() -> Stats:
         if failure is not None:
@@ -74,9 +77,16 @@ async def ask(
     async def read_view() -> View:
         return View(ISSUER, clock(), await read_stats(), (), (), (), (), audited=False, events=())
 
-    application: Any = admin_application(access, read_stats, revocation, silent_audit(), read_view)
+    application: Any = admin_application(
+        authorization=access,
+        hosts=OperatorHosts(["ops.example.com"]),
+        read_stats=read_stats,
+        revocation=revocation,
+        audit=silent_audit(),
+        read_view=read_view,
+    )
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://admin") as client:
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
         headers = {} if authorization is None else {"authorization": authorization}
         response = await client.request(method, path, headers=headers)
     for name, value in SECURITY_HEADERS:
@@ -100,6 +110,13 @@ async def test_the_stats_are_those_of_the_moment() -> None:
         "keys": [{"kid": "kid", "algorithm": "ES256", "state": "signing", "age_seconds": 100.0}],
         "process": {"pid": 1, "resident_bytes": 90_000_000},
     }
+
+
+async def test_another_host_is_none_of_it_whoever_asks() -> None:
+    for authorization, token in (("Bearer secret", "secret"), (None, "secret"), (None, None)):
+        response = await ask(authorization, token=token, host="attacker.example")
+        assert (response.status_code, response.json()["error"]) == (421, "misdirected_request")
+    assert (await ask("Bearer secret", host="ops.example.com:9465")).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,19 @@ class TestVerifying:
     def test_the_header_may_not_choose_the_algorithm(self, algorithm: object) -> None:
         assert reason(with_header(HEADER | {"alg": algorithm})) == "algorithm"
 
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "latin-1"])
+    def test_a_header_or_a_payload_that_is_not_utf8_is_refused(self, encoding: str) -> None:
+        """RFC 8725 section 3.7, rightly signed as they are."""
+        for header, claims in ((encoding, "utf-8"), ("utf-8", encoding)):
+            parts = [
+                b64url(json.dumps(part | {"x": "é"}, ensure_ascii=False).encode(coding))
+                for part, coding in ((HEADER, header), (CLAIMS, claims))
+            ]
+            signing_input = ".".join(parts)
+            signed = f"{signing_input}.{b64url(KEY.sign(signing_input.encode()))}"
+            with pytest.raises(InvalidToken):
+                check(signed)
+
     def test_a_token_without_a_signature_is_refused(self) -> None:
         head, claims, _ = token().split(".")
         assert reason(f"{head}.{claims}.") == "signature"
