@@ -63,9 +63,12 @@ function offset(seconds) {
   return seconds === 0 ? 0 : stretched(seconds);
 }
 
-/** Enough users for a second without answers, which a busy machine makes: a user that k6 has to make first is too late. */
+/**
+ * Enough users for a second without answers, which a busy machine makes: a user that k6 has to make first is too late.
+ * At high rates fewer: many connections at once are slower for k6 and for the service, and it would not come out of it.
+ */
 function virtualUsers(rate) {
-  return Math.max(10, Math.min(MAX_VUS, Math.ceil(rate)));
+  return Math.max(10, Math.min(MAX_VUS, rate, Math.max(500, Math.ceil(rate / 20))));
 }
 
 /**

@@ -6,7 +6,7 @@ import { csv, endpoints, junit, markdown, parts } from './_report.js';
 import { BASE_URL, REPORT_DIR, REPORT_IN_LOG, REPORT_PREFIX, RUN_ID } from './_settings.js';
 import { judge } from './_verdict.js';
 
-/** k6's `handleSummary` for a plan {scenario, seconds, peak, steps, capacity}. */
+/** k6's `handleSummary` for a plan {scenario, seconds, measuredSeconds (where some prepare), peak, steps, capacity}. */
 export function summary(plan) {
   return (data) => {
     const judged = judge(data, plan);
@@ -15,6 +15,7 @@ export function summary(plan) {
       run_id: RUN_ID,
       base_url: BASE_URL,
       seconds: plan.seconds,
+      measured_seconds: plan.measuredSeconds || plan.seconds,
       verdict: judged.verdict,
       capacity: judged.capacity,
       generator: judged.generator,

@@ -15,4 +15,4 @@ export function setup() {
   return preflight(plan.peak);
 }
 
-export const handleSummary = summary({ scenario: 'live-tokens', seconds: plan.seconds, peak: plan.peak });
+export const handleSummary = summary({ ...plan, scenario: 'live-tokens' });

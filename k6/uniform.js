@@ -14,4 +14,4 @@ export function setup() {
   return preflight(plan.peak);
 }
 
-export const handleSummary = summary({ scenario: 'uniform', seconds: plan.seconds, peak: plan.peak });
+export const handleSummary = summary({ ...plan, scenario: 'uniform' });

@@ -43,12 +43,12 @@ def run(scenario: Scenario, *, environ: Mapping[str, str], report: Path, cores: 
     Args:
         environ: ``BASE_URL``, ``CLIENT_ID`` and the like (k6/README.md). The secret is handed over by the environment,
             where no list of processes shows it.
-        cores: Where k6 may run; empty for anywhere.
+        cores: Where k6 may run; empty for anywhere, as for a scenario that may run anywhere.
     """
     report.mkdir(parents=True, exist_ok=True)
     told = {**scenario.environ, **environ, "REPORT_DIR": str(report)}
     # By a program of its own: code between fork and exec is not safe beside the thread that takes samples.
-    command = ["taskset", "-c", ",".join(map(str, cores))] if cores else []
+    command = ["taskset", "-c", ",".join(map(str, cores))] if cores and not scenario.anywhere else []
     command += [find_k6(), "run", "--no-usage-report", "--include-system-env-vars"]
     # Labels of what K6_OUT writes to Prometheus: the dashboards are bound to job and instance.
     for tag in (f"testid={told.get('RUN_ID', 'local')}", "job=k6", f"instance={platform.node()}"):

@@ -47,14 +47,15 @@ def runs_table(verdicts: Sequence[Verdict]) -> str:
     head = ("run", "seconds", "endpoint", "a second", "requests", "failed", "p50", "p95", "p99", "k6 alone", "verdict")
     rows = [f"| {' | '.join(head)} |", "|---|---:|---|" + "---:|" * 7 + "---|"]
     for verdict in verdicts:
+        seconds = verdict.measured_seconds or verdict.seconds
         can = None if verdict.generator is None else verdict.generator.get("requests_per_second")
         for number, figures in enumerate(verdict.endpoints):
             first = number == 0
             cells = (
                 verdict.scenario if first else "",
-                f"{verdict.seconds:,.0f}" if first else "",
+                f"{seconds:,.0f}" if first else "",
                 figures.endpoint,
-                f"{figures.requests / verdict.seconds:,.0f}",
+                f"{figures.requests / seconds:,.0f}",
                 f"{figures.requests:,}",
                 f"{figures.failed:.3%}",
                 *(f"{ms:.2f} ms" for ms in (figures.p50_ms, figures.p95_ms, figures.p99_ms)),

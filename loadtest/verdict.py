@@ -71,6 +71,8 @@ class Verdict(msgspec.Struct, frozen=True):
     checks: tuple[Check, ...] = ()
     capacity: dict[str, Any] | None = None
     generator: dict[str, float | None] | None = None
+    measured_seconds: float | None = None
+    """Without what the run spent on preparing; None: all of :attr:`seconds`."""
 
     @property
     def exit(self) -> Exit:

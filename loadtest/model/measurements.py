@@ -18,6 +18,8 @@ class Point(msgspec.Struct, frozen=True):
     p99_ms: float
     core_share: float
     """Which part of its core the service used."""
+    others: float = 0.0
+    """How many cores' time went to what is neither the service, nor the load, nor Redis."""
 
 
 class Measured(msgspec.Struct, frozen=True):

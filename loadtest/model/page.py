@@ -8,7 +8,7 @@ from loadtest.model.calibration import Model, calibrate, measured_curves, predic
 from loadtest.model.measurements import Measured
 from loadtest.model.plots import FLEET_PLOT, LATENCY_PLOT
 from loadtest.model.popularity import Cache, hit_ratio
-from loadtest.model.sizing import Demand, Fleet, Infeasible, Policy, busiest_share, plan
+from loadtest.model.sizing import Demand, Fleet, Infeasible, Policy, busiest_share, most, plan
 
 DEMANDS = (
     Demand("100,000/s, Zipf", 1e5, 1_000_000),
@@ -35,6 +35,7 @@ def page(model: Model) -> str:
         f"![Pods and masters against the rate](images/{FLEET_PLOT})",
         "### What breaks first",
         _table(_limits(fleets)),
+        _most(model),
         "### How popular tokens are",
         _table(_popularity()),
         "### How sure this is",
@@ -108,7 +109,7 @@ def _validation(model: Model) -> Table:
             said = predicted(model, point, hits)
             cells = (f"{point.rate:,.0f}", name, f"{point.core_share:.0%}", f"{said.busy:.0%}")
             latencies = (point.p50_ms, said.p50 * 1e3, point.p99_ms, said.p99 * 1e3)
-            rows.append((*cells, *(f"{ms:.2f} ms" for ms in latencies)))
+            rows.append((*cells, *(f"{ms:.2f} ms" for ms in latencies), f"{point.others:.2f}"))
     return rows
 
 
@@ -147,6 +148,20 @@ def _gigabits(bits: float, over: int) -> str:
 def _limits(fleets: Sequence[Fleet]) -> Table:
     shown = [(f.demand.name, *(f"{one.what}: {one.used:.1%}" for one in f.limits[:5])) for f in fleets]
     return [("", "first", "second", "third", "fourth", "fifth"), *shown]
+
+
+def _most(model: Model) -> str:
+    zipf, uniform = (most(demand, model) for demand in DEMANDS[2:])
+    return (
+        f"The most that one cluster of Redis carries within the rules, everything grown alike: {_rounded(zipf)} "
+        f"introspections a second (Zipf), {_rounded(uniform)} (uniform). Then no number of masters is enough."
+    )
+
+
+def _rounded(rate: float) -> str:
+    """To two figures: the rest is not known."""
+    size = 10 ** (len(f"{rate:.0f}") - 2)
+    return f"{rate // size * size:,.0f}"
 
 
 def _popularity() -> Table:

@@ -130,10 +130,9 @@ class Fleet(msgspec.Struct, frozen=True):
 
     @property
     def pod(self) -> Outcome:
-        """One pod, simulated."""
+        """One pod, simulated with its introspections alone: the same for any number of masters."""
         redis = Redis(self.model.redis.trip, self.model.redis.lookup, self.policy.redis_busy)
-        arrivals = Arrivals(self.pod_rate / max(0.05, 1 - self.aside))  # what else is done makes it as much slower
-        return _simulated(self.model.costs, arrivals, self.hit_ratio, redis, self.model.stalls)
+        return _simulated(self.model.costs, Arrivals(self.pod_rate), self.hit_ratio, redis, self.model.stalls)
 
     @property
     def lookups(self) -> float:
@@ -239,6 +238,26 @@ def plan(demand: Demand, model: Model, policy: Policy = Policy()) -> Fleet:  # n
         if needed <= masters:
             return fleet
         masters = needed
+
+
+def most(demand: Demand, model: Model, policy: Policy = Policy()) -> float:  # noqa: B008 - frozen
+    """How many introspections a second one cluster carries, live tokens and connections grown with them."""
+    held, broke = 0.0, 0.0
+    factor = 1.0
+    while broke == 0.0 or held == 0.0 or broke / held > 1.02:
+        grown = msgspec.structs.replace(
+            demand,
+            introspections=demand.introspections * factor,
+            live_tokens=round(demand.live_tokens * factor),
+            connections=round(demand.connections * factor),
+        )
+        try:
+            plan(grown, model, policy)
+            held = factor
+        except Infeasible:
+            broke = factor
+        factor = held * 2 if broke == 0.0 else (held or broke / 4) / 2 + broke / 2
+    return demand.introspections * held
 
 
 def _least_pods(demand: Demand, model: Model, policy: Policy, masters: int) -> Fleet:

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from loadtest.model.calibration import Model, calibrate, predicted
 from loadtest.model.measurements import read
-from loadtest.model.sizing import Demand, Fleet, Infeasible, Policy, busiest_share, plan
+from loadtest.model.sizing import Demand, Fleet, Infeasible, Policy, busiest_share, most, plan
 
 SMALL = Demand("small", 100_000, 1_000_000)
 
@@ -66,6 +66,20 @@ def test_too_many_revocations_are_no_matter_of_more_masters(model: Model) -> Non
 def test_the_most_revocations_take_what_a_master_is_planned_at(small: Fleet) -> None:
     demand = structs.replace(SMALL, revoked=small.most_revocations / SMALL.issuances)
     assert structs.replace(small, demand=demand).fan_out == pytest.approx(small.policy.redis_busy)
+
+
+def test_the_most_is_carried_and_a_tenth_more_is_not(model: Model) -> None:
+    rate = most(SMALL, model)
+    for factor, feasible in ((1.0, True), (1.1, False)):
+        scale = factor * rate / SMALL.introspections
+        demand = structs.replace(
+            SMALL, introspections=rate * factor, live_tokens=round(SMALL.live_tokens * scale), connections=1000
+        )
+        if feasible:
+            assert plan(demand, model).demand == demand
+        else:
+            with pytest.raises(Infeasible):
+                plan(demand, model)
 
 
 def test_limits_stand_with_the_tightest_first(small: Fleet) -> None:
