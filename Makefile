@@ -269,7 +269,7 @@ REPORT_BASE = $(or $(BASE),$(LAST_RELEASE),$(shell git rev-parse --verify --quie
 .PHONY: bench-report
 bench-report: $(RUNTIME) ## the steps of a request beside those of the last release, in a minute; fails for nothing
 	@if test -n "$(REPORT_BASE)"; then \
-	    $(BIN)/python -m benchmarks compare --part steps --rounds 5 --report $(REPORT_BASE); \
+	    $(BIN)/python -m benchmarks compare --part steps --rounds 3 --report $(REPORT_BASE); \
 	else echo "no earlier commit is there to compare with"; fi
 
 # ------------------------------------------------------------------------------------------------- releases
