@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from benchmarks import live_tokens, rate_steps
 from benchmarks.charts import Panel, Series, chart
 from benchmarks.live_tokens import LiveTokens
-from benchmarks.peers.rows import PeerRow
+from benchmarks.peers.rows import SERVICE, PeerRow
 from benchmarks.plot import Bar, bars, ratio_bars
 from benchmarks.processes import Processes
 from benchmarks.rate_steps import RateSteps
@@ -43,19 +43,19 @@ def pictures(results: Results) -> Iterator[tuple[str, str]]:
 
 
 def _peers(peers: tuple[PeerRow, ...]) -> str:
-    ordered = sorted(peers, key=lambda peer: -peer.row.rate.median)
+    ordered = sorted(peers, key=lambda peer: -peer.row.ratio_on_cpu.median)
     found = [
         Bar(
             f"{peer.endpoint}: {peer.server}",
-            peer.row.rate,
-            f"{peer.row.rate.median:,.0f}",
-            highlighted=peer.slower.median == 1,
+            peer.row.ratio_on_cpu,
+            f"{peer.row.ratio_on_cpu.median:.3f}",
+            highlighted=peer.server == SERVICE,
         )
         for endpoint in ("introspection", "client_credentials, opaque")
         for peer in ordered
         if peer.endpoint == endpoint
     ]
-    return bars(found, "Requests a second on one core, all in one run")
+    return bars(found, "Requests for each second of CPU time, as a multiple of the bare server's")
 
 
 def _latency(steps: RateSteps) -> Panel:

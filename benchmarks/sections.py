@@ -52,10 +52,9 @@ def render(results: Results) -> str:
 def _peers(results: Results) -> Section:
     note = (
         "Each server pinned to the same core, the load on the other, in turns; the same requests, authenticated. "
-        "The last columns say how many times its rate the service's is, the lesser of clock and CPU time, median and "
-        "range of the rounds."
+        "The columns before the target say how many times its rate the service's is, by the clock and by CPU time."
     )
-    ordered = sorted(results.peers, key=lambda peer: (peer.endpoint != INTROSPECTION, -peer.row.rate.median))
+    ordered = sorted(results.peers, key=lambda peer: (peer.endpoint != INTROSPECTION, -peer.row.ratio_on_cpu.median))
     return Section(
         PEERS,
         note,
@@ -79,8 +78,8 @@ def _peers(results: Results) -> Section:
                 f"{peer.row.ratio.median:.3f}",
                 f"{peer.row.p50_ms:.2f} ms",
                 f"{peer.row.p99_ms:.2f} ms",
-                f"{peer.slower.median:.1f}",
-                f"{peer.slower.low:.1f}–{peer.slower.high:.1f}",
+                _times(peer.times),
+                _times(peer.times_on_cpu),
                 "" if peer.target is None else f"≥ {peer.target:g}",
                 verdict(peer.met),
             )
@@ -181,6 +180,10 @@ def _processes(results: Results) -> Iterator[Section]:
 
 def _ms(of: Spread) -> str:
     return f"{of.median:.2f} ms ({of.low:.2f}–{of.high:.2f})"
+
+
+def _times(of: Spread) -> str:
+    return f"{of.median:.1f} ({of.low:.1f}–{of.high:.1f})"
 
 
 def _us(of: Spread) -> str:
