@@ -66,7 +66,7 @@ def _peers(results: Results) -> Section:
             "p50",
             "p99",
             "service to it",
-            "range",
+            "by CPU time",
             "target",
             "",
         ),
