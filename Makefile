@@ -255,6 +255,11 @@ loadtest-guide: $(DEVELOPMENT) ## the whole performance test with its checklist,
 capacity-model: $(DEVELOPMENT) ## write the tables and plots of docs/scaling.md (MODEL_ARGS=--measure: from constants measured anew)
 	@$(BIN)/python -m loadtest model $(MODEL_ARGS)
 
+.PHONY: soak
+soak: $(DEVELOPMENT) ## half an hour of everything at half the maximum; writes its table and plot into docs (SOAK_ARGS="--minutes 2" for less)
+	@$(BIN)/python tools/programs.py install wrk
+	@$(BIN)/python -m loadtest soak $(or $(SOAK_ARGS),--publish)
+
 .PHONY: bench-compare
 bench-compare: $(RUNTIME) ## measure this tree against the commit BASE=...; fails if it is certainly over 10 % slower
 	@test -n "$(BASE)" || { echo "usage: make bench-compare BASE=COMMIT" >&2; exit 2; }

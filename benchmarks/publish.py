@@ -56,11 +56,16 @@ def merge(runs: Sequence[Results]) -> Results:
 
 def fill(page: str, runs: Sequence[Results]) -> str:
     """The page with the block between :data:`BEGIN` and :data:`END` made anew."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"there is no block between {BEGIN} and {END}")
-    return before + begin + "\n" + "\n".join(_block(merge(runs), runs)) + "\n" + end + after
+    return fill_between(page, BEGIN, END, list(_block(merge(runs), runs)))
+
+
+def fill_between(page: str, begin: str, end: str, block: Sequence[str]) -> str:
+    """The page with the lines of ``block`` between two marks. Raises ValueError if they are not there."""
+    before, begins, rest = page.partition(begin)
+    _, ends, after = rest.partition(end)
+    if not begins or not ends:
+        raise ValueError(f"there is no block between {begin} and {end}")
+    return before + begins + "\n" + "\n".join(block) + "\n" + ends + after
 
 
 def _block(results: Results, runs: Sequence[Results]) -> Iterator[str]:

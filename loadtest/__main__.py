@@ -6,6 +6,7 @@ python -m loadtest run capacity --url https://auth.example.com
 python -m loadtest guide
 python -m loadtest publish --guide build/loadtest/...
 python -m loadtest model
+python -m loadtest soak
 """
 
 import contextlib
@@ -23,8 +24,9 @@ import msgspec
 from benchmarks.load import LoadError
 from benchmarks.machine import REPOSITORY
 from benchmarks.servers import ServerError
-from loadtest import publishing, sweep
+from loadtest import publishing, soak, soak_figures, soak_page, sweep
 from loadtest import target as targets
+from loadtest.checklist import as_markdown
 from loadtest.cluster import ClusterError, run_in_cluster
 from loadtest.generator import GeneratorMissing, find_k6, run
 from loadtest.guide import STAGES, run_guide, token_seconds, write_report
@@ -175,6 +177,29 @@ def model(anew: bool) -> None:
         except (LoadError, ServerError) as error:
             _end(Exit.NOT_RUN, str(error))
     publishing.publish_model(calibrate(measurements.read()))
+
+
+@main.command("soak", help="Half an hour of everything at half the maximum: what the process weighs before and after.")
+@click.option("--minutes", type=click.FloatRange(min=0.1), default=30.0, show_default=True, help="After the warm-up.")
+@click.option("--warm-up-minutes", type=click.FloatRange(min=0.0), default=3.0, show_default=True)
+@click.option("--redis", "redis_url", metavar="URL", help="Keep the tokens there.  [default: in memory]")
+@click.option("--publish", is_flag=True, help="Write docs/reliability.md and its picture.")
+@_OUT
+def soak_(minutes: float, warm_up_minutes: float, redis_url: str | None, publish: bool, out: Path | None) -> None:
+    plan = soak.Plan(warm_up_seconds=warm_up_minutes * 60, seconds=minutes * 60)
+    try:
+        result = soak.soak(plan, redis_url)
+    except (LoadError, ServerError, OSError) as error:
+        _end(Exit.NOT_RUN, str(error))
+    folder = out or _folder("soak")
+    soak.save(result, folder / "soak.json")
+    (folder / "soak.svg").write_text(soak_page.picture(result))
+    verdict = soak_figures.lines(result)
+    click.echo(as_markdown(verdict))
+    click.echo(f"the figures and their picture are in {folder}", err=True)
+    if publish:
+        soak_page.publish(result)
+    sys.exit(Exit.PASSED if all(line.passed for line in verdict) else Exit.FAILED)
 
 
 def _target(url: str | None, seconds: int = targets.TOKEN_SECONDS) -> contextlib.AbstractContextManager[Target]:
