@@ -115,6 +115,7 @@ k6:
 
 .PHONY: slow
 slow: $(DEVELOPMENT) programs client-libraries k6 peers ## the tests that take minutes, such as twenty live key rotations
+	@$(BIN)/python tools/programs.py install wrk
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 .PHONY: browser

@@ -1,6 +1,7 @@
 """The soak: its verdict and its picture, and the whole of it in two minutes."""
 
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -101,14 +102,18 @@ SHORT = Plan(warm_up_seconds=45, seconds=60, every_seconds=1, calibration_second
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("store", ["memory", "redis"])
-def test_a_soak_in_two_minutes_leaves_the_process_as_it_was(store: str, request: pytest.FixtureRequest) -> None:
+def test_a_soak_in_two_minutes_leaves_the_process_as_it_was(
+    store: str, request: pytest.FixtureRequest, require_program: Callable[[str], str]
+) -> None:
+    require_program("wrk")
     result = soak(SHORT, request.getfixturevalue("redis_url") if store == "redis" else None)
     assert failing(result) == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_soak_finds_what_grows() -> None:
+def test_a_soak_finds_what_grows(require_program: Callable[[str], str]) -> None:
     """Tokens that outlive the run are what a leak would be."""
+    require_program("wrk")
     result = soak(msgspec.structs.replace(SHORT, life_seconds=3600, warm_up_seconds=20))
     assert "Resident size at the end" in failing(result)
