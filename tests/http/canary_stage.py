@@ -204,6 +204,11 @@ class Stage:
             **{f"Redis, {path.name}": path.read_bytes() for path in files},
         }
 
+    def start_without_redis(self) -> ServiceProcess:
+        """One more process, which serves from its memory until Redis is back."""
+        self.processes.append(self._serve(self._running, "fallback", {**self.settings, "STORE_FALLBACK": "memory"}))
+        return self.processes[-1]
+
     def places(self) -> dict[str, bytes]:
         """What everything else left, now."""
         found = {"the answers": self.answers, "the commands": self.printed, "the spans": self.collector.raw}
