@@ -34,6 +34,8 @@ def block(soak: Soak) -> list[str]:
         f"The client saw {load.p50_ms:.1f} ms at p50 and {load.p99_ms:.1f} ms at p99.",
         "",
         *as_markdown(lines(soak)).splitlines(),
+        "",
+        f"![What the process weighed and did over the time](images/{PICTURE.name})",
     ]
 
 
