@@ -36,10 +36,13 @@ class Scene:
             **settings,
         }
         self.calls = ServiceCalls(start(**self.settings), ADMIN_TOKEN)
+        # The keys that it made for itself: told before anything is done to it, though written a little later.
+        wait_until(lambda: bool(self.events()), "the event of the first keys")
 
     def events(self) -> list[Event]:
-        """All so far."""
-        return [json.loads(line) for line in self.audit.read_text().splitlines()]
+        """All so far. A line that is only begun is none."""
+        lines = self.audit.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def of(self, act: Callable[["Scene"], object], count: int) -> list[Event]:
         """The events of an act that is to have so many."""
