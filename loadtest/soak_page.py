@@ -43,13 +43,14 @@ def picture(soak: Soak) -> str:
     """The charts."""
     after, _ = windows(soak)
     base = after.resident_bytes / 1e6
-    samples = soak.samples
+    samples, load = soak.samples, soak.load
     flow = list(rates(soak))
     minutes = (samples[-1].at_seconds - soak.warm_up_seconds) / 60
     return draw(
         Timeline(
-            title=f"{minutes:.0f} minutes of everything, at half the maximum",
-            subtitle=f"{soak.load.requests:,} requests, store: {soak.store}, commit {soak.machine.commit}",
+            title=f"{minutes:.0f} minutes of everything: what the process weighs and does",
+            subtitle=f"{load.requests:,} requests, {load.rate:,.0f} a second; the most was {soak.maximum_rate:,.0f}; "
+            f"store: {soak.store}; commit {soak.machine.commit}",
             warm_up=soak.warm_up_seconds / 60,
             minutes=samples[-1].at_seconds / 60,
             charts=(
@@ -71,5 +72,7 @@ def _smooth(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Means over a few samples."""
     return [
         (part[-1][0], sum(value for _, value in part) / len(part))
-        for part in (points[at : at + _SMOOTHED_OVER] for at in range(0, len(points), _SMOOTHED_OVER))
+        for part in (
+            points[at : at + _SMOOTHED_OVER] for at in range(0, len(points) - _SMOOTHED_OVER + 1, _SMOOTHED_OVER)
+        )
     ]
