@@ -15,6 +15,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "app/cli/diagnosis/alerts.json"
+_SEEN = re.compile(r"<!-- seen:begin -->\n.*?<!-- seen:end -->\n", re.DOTALL)
 _RULES = ("core", "slo", "kubernetes")
 _THRESHOLD = re.compile(r"  (\w+): (\S+)(?:  # (.*))?")
 
@@ -34,7 +35,8 @@ def thresholds() -> dict[str, list[dict[str, Any]]]:
 
 
 def sections(page: str) -> dict[str, str]:
-    """A runbook's parts by their titles."""
+    """A runbook's parts by their titles, without what live fire showed."""
+    page = _SEEN.sub("", page)
     parts = re.split(r"^## (.*)$", page, flags=re.MULTILINE)
     return {title: text.strip() for title, text in zip(parts[1::2], parts[2::2], strict=True)}
 

@@ -42,6 +42,11 @@ class Finding(msgspec.Struct, frozen=True):
 
 Found = Iterator[Finding]
 
+_NEW_RING_IS_LATE = (
+    "a key was revoked: unless the ring that replaces it comes within minutes, see why it does not reach this process "
+    "(`auth-service keys list` here and where it was revoked)"
+)
+
 _LOSSES = (
     (
         "audit_events_dropped_total",
@@ -159,7 +164,9 @@ def _keys_of(replica: ReplicaSeen, scrape: Scrape, at: float) -> Found:
                 Level.WRONG,
                 replica.name,
                 f"no key signs {algorithm}",
-                "`auth-service keys verify`, then `auth-service keys rotate`",
+                _NEW_RING_IS_LATE
+                if scrape.value("signing_keys", algorithm=algorithm, state="revoked")
+                else "`auth-service keys verify`, then `auth-service keys rotate`",
                 "NoSigningKey",
             )
         elif scrape.value("signing_keys", algorithm=algorithm, state="published") == 0:
@@ -167,7 +174,9 @@ def _keys_of(replica: ReplicaSeen, scrape: Scrape, at: float) -> Found:
                 Level.LOOK,
                 replica.name,
                 f"no successor is published for {algorithm}: a key that leaks cannot be replaced at once",
-                "`auth-service keys rotate --dry-run` says what is due",
+                _NEW_RING_IS_LATE
+                if scrape.value("signing_keys", algorithm=algorithm, state="revoked")
+                else "`auth-service keys rotate --dry-run` says what is due",
                 "NoPublishedSuccessor",
             )
     late = alert_pages()["KeyRotationOverdue"].threshold("seconds")
@@ -179,6 +188,16 @@ def _keys_of(replica: ReplicaSeen, scrape: Scrape, at: float) -> Found:
                 f"the rotation of {labels['algorithm']} is overdue for {duration(at - planned)}",
                 "`auth-service keys rotate --dry-run`; then see why the CronJob, or the process, does not do it",
                 "KeyRotationOverdue",
+            )
+    old = alert_pages()["SigningKeyOld"].threshold("seconds")
+    for labels, age in scrape.series("signing_key_age_seconds", state="signing"):
+        if age > old:
+            yield Finding(
+                Level.LOOK,
+                replica.name,
+                f"the key that signs {labels['algorithm']} is {duration(age)} old",
+                "`auth-service keys list` says when it is to rotate; JWKS_ROTATION_SECONDS may be meant so",
+                "SigningKeyOld",
             )
     failed = scrape.value("signing_key_rotations_total", result="failed")
     if failed:
@@ -217,6 +236,14 @@ def _limits_and_losses_of(replica: ReplicaSeen, scrape: Scrape) -> Found:
             "the limit that replicas share cannot be asked: each counts for itself, and together they allow more",
             "see what is said of Redis here",
             "RateLimiterFailingOpen",
+        )
+    if failed := scrape.value("synthetic_probe_runs_total", result="failed"):
+        yield Finding(
+            Level.LOOK,
+            replica.name,
+            f"{failed:g} runs of its own probe failed since the start",
+            "the log names the step: `the synthetic probe fails`",
+            "SyntheticProbeFailing",
         )
     for metric, what, step, alert in _LOSSES:
         if count := scrape.value(metric):

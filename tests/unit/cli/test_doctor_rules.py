@@ -64,6 +64,8 @@ def test_of_what_is_as_it_should_be_nothing_is_said() -> None:
             "KeyRotationOverdue",
         ),
         ({'signing_key_rotations_total{result="failed"}': 1}, "look", "KeyRotationFailing"),
+        ({'signing_key_age_seconds{algorithm="ES256",state="signing"}': 259_201}, "look", "SigningKeyOld"),
+        ({'synthetic_probe_runs_total{result="failed"}': 1}, "look", "SyntheticProbeFailing"),
         ({'config_reload_failures_total{source="clients"}': 2}, "look", "ConfigReloadFailing"),
         ({"rate_limit_fallback": 1}, "wrong", "RateLimiterFailingOpen"),
         ({"audit_events_dropped_total": 3}, "look", "AuditEventsDropped"),
@@ -83,12 +85,24 @@ def test_one_thing_wrong_is_one_finding(changed: dict[str, float], level: str, a
     [
         {'signing_key_next_rotation_timestamp_seconds{algorithm="ES256"}': NOW - 7200},
         {"process_resident_memory_bytes": 900},
+        {'signing_key_age_seconds{algorithm="ES256",state="signing"}': 259_200},
+        {'synthetic_probe_runs_total{result="ok"}': 1},
         {'tls_certificate_expiry_timestamp_seconds{certificate="store_ca"}': NOW + 1_209_600},
         {"token_cache_lease_valid": 0, 'token_cache_requests_total{result="hit"}': 0},
     ],
 )
 def test_just_under_a_threshold_nothing_is_said(changed: dict[str, float]) -> None:
     assert of(replica(changed)) == ()
+
+
+@pytest.mark.parametrize("state", ["signing", "published"])
+def test_where_a_key_was_revoked_the_late_ring_is_the_next_step(state: str) -> None:
+    changed = {f'signing_keys{{algorithm="ES256",state="{state}"}}': 0.0}
+    (before,) = of(replica(changed))
+    (after,) = of(replica({**changed, 'signing_keys{algorithm="ES256",state="revoked"}': 1.0}))
+    assert before.alert == after.alert
+    assert "revoked" not in before.next_step
+    assert "a key was revoked" in after.next_step
 
 
 @pytest.mark.parametrize(("ahead", "told"), [(5.0, False), (5.1, True), (-5.1, True)])
