@@ -52,7 +52,7 @@ serve: $(RUNTIME) ## run the service on 127.0.0.1:8080 in memory, and print comm
 
 .PHONY: programs
 programs:
-	@python=$(BIN)/python; $$python tools/programs.py install redis-server redis-sentinel redis-cli node npm git promtool amtool
+	@python=$(BIN)/python; $$python tools/programs.py install redis-server redis-sentinel redis-cli node npm git promtool amtool curl
 
 # npm writes node_modules/.package-lock.json last; without npm the tests that need it say so themselves.
 $(NPM_TESTS)/node_modules/.package-lock.json: $(NPM_TESTS)/package-lock.json
@@ -136,7 +136,7 @@ prove: $(DEVELOPMENT) programs ## every fault against real processes under load;
 
 .PHONY: live-fire
 live-fire: $(DEVELOPMENT) programs ## faults until the alerts fire, with a real Prometheus and Alertmanager; writes the table of docs/operations/alerts.md
-	@$(BIN)/python tools/programs.py install prometheus prometheus-alertmanager wrk
+	@$(BIN)/python tools/programs.py install prometheus prometheus-alertmanager wrk faketime
 	@results=$$(mktemp -d); trap 'rm -rf "$$results"' EXIT; \
 	LIVE_FIRE_RESULTS=$$results $(BIN)/python -m pytest -m live_fire -v -s --tb=short tests/livefire $(PYTEST_ARGS) \
 	&& { test -n "$(PYTEST_ARGS)" || $(BIN)/python -m tests.livefire.figures "$$results"; }
@@ -152,6 +152,12 @@ dashboard-pictures: $(DEVELOPMENT) programs k6 ## the same, and docs/images/dash
 	@results=$$(mktemp -d); trap 'rm -rf "$$results"' EXIT; \
 	DASHBOARD_RESULTS=$$results $(BIN)/python -m pytest -m dashboards_live -v -s --tb=short tests/dashboards/live \
 	&& $(BIN)/python -m tools.dashboards.painting "$$results"
+
+.PHONY: runbooks
+runbooks: $(DEVELOPMENT) programs ## every command of the runbooks that needs no cluster, on a real service; writes their table
+	@results=$$(mktemp -d); trap 'rm -rf "$$results"' EXIT; \
+	RUNBOOKS_RESULTS=$$results $(BIN)/python -m pytest tests/runbooks $(PYTEST_ARGS) \
+	&& { test -n "$(PYTEST_ARGS)" || $(BIN)/python -m tests.runbooks.kept "$$results" service; }
 
 .PHONY: test-plain
 test-plain: $(DEVELOPMENT) programs ## the tests of HTTP, Redis and the stores, with every rollback switch off

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,26 +11,26 @@ import pytest
 from prometheus_client import Metric
 
 from app.cli import cli
-from tests.alerts.promql import Labels, parse, result_labels
-from tests.alerts.rule_files import ROOT, RULE_FILES, alerts, external_metrics, rules
+from tests.alerts.promql import Labels, parse, result_labels, uses
+from tests.alerts.rule_files import ALERTS, RULE_FILES, alerts, external_metrics, rules
 from tests.alerts.test_metrics_of_rules import OF_OTHER_SETTINGS
+from tests.conftest import RequireProgram
 from tests.observability.scraped import scraped_labels
+from tests.runbooks.kept import PAGE as RUN_PAGE
+from tests.runbooks.pages import (
+    OF_A_NODE,
+    PAGES,
+    PROGRAMS,
+    RUNBOOKS,
+    SECTIONS,
+    all_commands,
+    blocks,
+    commands,
+    in_cluster,
+    seen_lines,
+)
 
-RUNBOOKS = ROOT / "docs/runbooks"
-PAGES = sorted(path for path in RUNBOOKS.glob("*.md") if path.stem != "README")
-SECTIONS = ["Meaning", "Impact", "First five minutes", "Decision tree", "Mitigation", "Rollback", "Escalation"]
-PROGRAMS = {"auth-service", "curl", "redis-cli", "helm", "kubectl"}
 by_name = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    found = re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-    return [line for block in found for line in block.splitlines()]
-
-
-def commands(page: Path) -> list[str]:
-    inline = re.findall(r"`((?:auth-service|kubectl|helm|redis-cli|curl) [^`]+)`", page.read_text())
-    return blocks(page, "sh") + [" ".join(command.split()) for command in inline]
 
 
 def test_there_is_one_runbook_for_each_alert() -> None:
@@ -41,7 +42,7 @@ def test_there_is_one_runbook_for_each_alert() -> None:
 @by_name
 def test_a_runbook_has_all_its_parts(page: Path) -> None:
     text = page.read_text()
-    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
+    assert tuple(re.findall(r"^## (.*)$", text, re.MULTILINE)) == SECTIONS
     assert f"Severity: {alerts()[page.stem]['labels']['severity']}." in text
     assert all(part.strip() for part in re.split(r"^## .*$", text, flags=re.MULTILINE))
 
@@ -53,27 +54,54 @@ def test_the_links_of_a_runbook_lead_somewhere(page: Path) -> None:
 
 
 @by_name
-def test_the_commands_of_a_runbook_exist(page: Path) -> None:
+def test_the_commands_of_a_runbook_can_be_typed(page: Path, require_program: RequireProgram) -> None:
     assert commands(page)
     for command in commands(page):
         words = shlex.split(command)
         assert words[0] in PROGRAMS
+        subprocess.run([require_program("bash"), "-n", "-c", command], check=True)
         if words[0] == "auth-service":
             check_own_command(words[1:])
 
 
 def check_own_command(words: list[str]) -> None:
-    """Assert that the command line knows these words, as far as no file or service is needed to know."""
+    """Let the command line's own parser read these words; nothing is run. Raises click.UsageError."""
+    words = ["2026-01-01T00:00:00Z" if word == "TIME" else word for word in words]
     command: click.Command = cli
     with click.Context(cli) as context:
-        while isinstance(command, click.Group):
-            if command.invoke_without_command and (not words or words[0].startswith("-")):
-                break
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
             found = command.get_command(context, words.pop(0))
             assert found is not None
             command = found
-        options = {option for parameter in command.params for option in parameter.opts}
-    assert {word for word in words if word.startswith("--")} <= options
+        command.make_context(command.name, words, parent=context)
+
+
+def test_every_command_was_run() -> None:
+    """``make runbooks`` and ``make e2e PYTEST_ARGS="-k runbooks"`` write the tables."""
+    tables = RUN_PAGE.read_text()
+    rows = {row.replace("\\|", "|") for row in re.findall(r"^\| `(.*?)` \| ", tables, re.MULTILINE)}
+    assert rows == {command for command in all_commands() if not command.startswith(OF_A_NODE)}
+
+
+@by_name
+def test_a_runbook_asks_for_what_its_alert_is_made_of(page: Path) -> None:
+    of_alert = {use.metric for use in uses(parse(alerts()[page.stem]["expr"]))}
+    asked = {use.metric for query in blocks(page, "promql") for use in uses(parse(query))}
+    assert not of_alert or of_alert & asked
+
+
+OF_LIVE_FIRE = [
+    page for page in PAGES if page.stem not in {rule["alert"] for rule in rules(ALERTS / "kubernetes.yaml")}
+]
+
+
+@pytest.mark.parametrize("page", OF_LIVE_FIRE, ids=lambda path: path.stem)
+def test_what_a_runbook_shows_is_of_its_own_commands_and_queries(page: Path) -> None:
+    """``make live-fire`` writes it."""
+    shown = seen_lines(page)
+    here = [line for line in blocks(page, "sh") if not in_cluster(line)]
+    assert [line[2:] for line in shown if line.startswith("$ ")] == here
+    assert [line[2:] for line in shown if line.startswith("> ")] == blocks(page, "promql")
 
 
 def test_runbooks_begin_with_the_doctor() -> None:

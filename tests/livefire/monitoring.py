@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 import httpx
 
 from tests.alerts.rule_files import ALERTS
-from tests.livefire.shortened import short_routing, short_rules
+from tests.livefire.shortened import Overrides, short_routing, short_rules
 from tests.programs.ports import accepts_connections, free_port
 from tests.programs.service_process import wait_until
 
@@ -39,10 +39,11 @@ class Life(NamedTuple):
 class Monitoring:
     """Both programs, watched, while it is entered."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, overrides: Overrides) -> None:
         self.folder = folder
+        self.overrides = overrides
         self.notifications: list[Notification] = []
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ports = {"prometheus": free_port(), "alertmanager": free_port(), "cluster": free_port()}
         self._seen: dict[str, dict[str, float]] = {}
         self._fault_at = time.monotonic()
@@ -92,6 +93,25 @@ class Monitoring:
         self._fault_at = time.monotonic()
         self._seen = {}
 
+    def count_from_now(self) -> None:
+        """The fault is now; what was seen before stays seen, at its beginning."""
+        self._fault_at = time.monotonic()
+        self._seen = {name: dict.fromkeys(seen, 0.0) for name, seen in self._seen.items()}
+
+    def lose_prometheus(self) -> None:
+        """Kill Prometheus: from now on Alertmanager alone tells what fires."""
+        self._processes["prometheus"].kill()
+
+    def await_end_at_alertmanager(self, alert: str, seconds: float) -> None:
+        """Wait until Alertmanager takes an alert for resolved, and note the time."""
+        url = f"http://127.0.0.1:{self._ports['alertmanager']}/api/v2/alerts"
+
+        def is_over() -> bool:
+            return alert not in {each["labels"]["alertname"] for each in httpx.get(url).json()}
+
+        wait_until(is_over, f"Alertmanager to let go of {alert}", seconds=seconds)
+        self._seen[alert]["resolved"] = round(time.monotonic() - self._fault_at, 1)
+
     def firing(self) -> set[str]:
         """The alerts that fire now."""
         found = httpx.get(f"{self.url}/api/v1/alerts").json()["data"]["alerts"]
@@ -128,7 +148,7 @@ class Monitoring:
 
     def _start(self, name: str, *arguments: str) -> None:
         with (self.folder / f"{name}.log").open("wb") as log:
-            self._processes.append(subprocess.Popen([name, *arguments], stdout=log, stderr=log, cwd=self.folder))
+            self._processes[name] = subprocess.Popen([name, *arguments], stdout=log, stderr=log, cwd=self.folder)
 
     def __enter__(self) -> Self:
         folder, ports = self.folder, self._ports
@@ -139,7 +159,7 @@ class Monitoring:
             (ALERTS / "examples" / "alertmanager.yaml").read_text(), {n: f"{hooks}/{n}" for n in names}
         )
         (folder / "alertmanager.yml").write_text(routing)
-        (folder / "rules.yml").write_text(short_rules())
+        (folder / "rules.yml").write_text(short_rules(self.overrides))
         self.scrape({})
         (folder / "prometheus.yml").write_text(
             json.dumps(
@@ -183,9 +203,9 @@ class Monitoring:
     ) -> None:
         self._stop.set()
         self._watcher.join()
-        for process in self._processes:
+        for process in self._processes.values():
             process.terminate()
-        for process in self._processes:
+        for process in self._processes.values():
             process.wait(timeout=30)
         self._receiver.shutdown()
         self._receiver.server_close()

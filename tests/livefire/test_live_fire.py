@@ -1,63 +1,22 @@
-"""Every fault that can be made here, until its alert fires and is resolved again."""
+"""Faults of the store, of clients and of what is around the service, until their alerts fire and are resolved again."""
 
-import asyncio
-import fcntl
-import os
-import re
-import signal
-import subprocess
-import threading
+import hashlib
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
-import jwt
 import pytest
 import redis as redis_client
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.alerts.rule_files import ROOT
-from tests.conftest import RequireProgram, StartRedis
-from tests.livefire.conftest import Range
+from tests.conftest import StartRedis
+from tests.livefire.conftest import CableTo, Range, Repeatedly
+from tests.livefire.shortened import CLOSE_REVOCATIONS, QUICK_CERTIFICATES
 from tests.programs.certificates import issue
 from tests.programs.ports import free_port
 from tests.programs.service_calls import ServiceCalls
 from tests.programs.service_clients import BASIC, LIMITED, REFRESHER
-from tests.programs.service_process import wait_until
-from tests.redis.cable import Cable
 
 pytestmark = [pytest.mark.live_fire, pytest.mark.timeout(600)]
-Repeatedly = Callable[[Callable[[], object], float], Callable[[], None]]
-
-
-@pytest.fixture(autouse=True)
-def programs(require_program: RequireProgram) -> None:
-    for name in ("prometheus", "prometheus-alertmanager"):
-        require_program(name)
-
-
-@contextmanager
-def cable_to(port: int) -> Iterator[Cable]:
-    """A cable on a loop of its own; its switches may be set from here."""
-    made: Future[tuple[Cable, asyncio.Event, asyncio.AbstractEventLoop]] = Future()
-
-    async def lay() -> None:
-        ended = asyncio.Event()
-        async with Cable(port) as cable:
-            made.set_result((cable, ended, asyncio.get_running_loop()))
-            await ended.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(lay()), daemon=True)
-    thread.start()
-    cable, ended, loop = made.result(timeout=10)
-    try:
-        yield cable
-    finally:
-        loop.call_soon_threadsafe(ended.set)
-        thread.join()
 
 
 def test_redis_is_killed(firing_range: Range, redis_process: StartRedis) -> None:
@@ -76,49 +35,49 @@ def test_a_process_starts_while_redis_is_away_and_memory_stands_in(
 ) -> None:
     redis = redis_process()
     settings = {"REDIS_URL": redis.url, "STORE_FALLBACK": "memory", "RATE_LIMIT_BACKEND": "redis"}
-    firing_range.start(**settings)
+    firing_range.start("two")  # so that something is scraped before the process starts
     with firing_range.incident(
         "started while Redis is away, `STORE_FALLBACK=memory`", "StoreDegraded", "RateLimiterFailingOpen"
     ):
         redis.kill()
-        firing_range.start(**settings)
-        firing_range.traffic()
+        firing_range.traffic(firing_range.start("one", **settings))
     redis.restart()
     firing_range.over()
 
 
-def test_redis_is_slow(firing_range: Range, redis_process: StartRedis) -> None:
+def test_redis_is_slow(firing_range: Range, redis_process: StartRedis, cable_to: CableTo) -> None:
     redis = redis_process()
-    with cable_to(redis.port) as cable:
-        firing_range.start(REDIS_URL=cable.url, CACHE_MAX_ENTRIES="0")
-        firing_range.traffic(pause=0.005)
-        with firing_range.incident("Redis answers 150 ms late", "StoreSlow", "HighResponseTime"):
-            cable.delay_seconds = 0.15
-        cable.delay_seconds = 0.0
-        firing_range.over()
+    cable = cable_to(redis.port)
+    firing_range.start(REDIS_URL=cable.url, CACHE_MAX_ENTRIES="0")
+    firing_range.traffic(pause=0.005)
+    with firing_range.incident("Redis answers 150 ms late", "StoreSlow", "HighResponseTime"):
+        cable.delay_seconds = 0.15
+    cable.delay_seconds = 0.0
+    firing_range.over()
 
 
-def test_what_redis_publishes_is_late(firing_range: Range, redis_process: StartRedis) -> None:
+@pytest.mark.parametrize("overrides", [CLOSE_REVOCATIONS], ids=["0.1 s"])
+def test_what_redis_publishes_is_late(firing_range: Range, redis_process: StartRedis, cable_to: CableTo) -> None:
     redis = redis_process()
-    with cable_to(redis.port) as cable:
-        firing_range.start(REDIS_URL=cable.url)
-        firing_range.traffic()
-        with firing_range.incident("messages of Redis come 150 ms late", "RevocationPropagationSlow"):
-            cable.delay_seconds = 0.15
-        cable.delay_seconds = 0.0
-        firing_range.over()
+    cable = cable_to(redis.port)
+    firing_range.start(REDIS_URL=cable.url)
+    firing_range.traffic()
+    with firing_range.incident("messages of Redis come 150 ms late", "RevocationPropagationSlow"):
+        cable.delay_seconds = 0.15
+    cable.delay_seconds = 0.0
+    firing_range.over()
 
 
-def test_what_redis_publishes_does_not_come(firing_range: Range, redis_process: StartRedis) -> None:
+def test_what_redis_publishes_does_not_come(firing_range: Range, redis_process: StartRedis, cable_to: CableTo) -> None:
     redis = redis_process()
-    with cable_to(redis.port) as cable:
-        firing_range.start(REDIS_URL=cable.url)
-        firing_range.traffic()
-        with firing_range.incident("no messages of Redis come", "CacheLeaseLost"):
-            cable.silent_subscriptions = True
-        cable.silent_subscriptions = False
-        cable.cut()
-        firing_range.over()
+    cable = cable_to(redis.port)
+    firing_range.start(REDIS_URL=cable.url)
+    firing_range.traffic()
+    with firing_range.incident("no messages of Redis come", "CacheLeaseLost"):
+        cable.silent_subscriptions = True
+    cable.silent_subscriptions = False
+    cable.cut()
+    firing_range.over()
 
 
 def test_redis_comes_and_goes(firing_range: Range, redis_process: StartRedis, repeatedly: Repeatedly) -> None:
@@ -163,43 +122,18 @@ def test_redis_evicts(firing_range: Range, redis_process: StartRedis) -> None:
         firing_range.over()
 
 
-def test_the_event_loop_is_blocked(firing_range: Range, repeatedly: Repeatedly) -> None:
-    service = firing_range.start()
-    firing_range.traffic(pause=0.005)
-
-    def stall() -> None:
-        os.kill(service.pid, signal.SIGSTOP)
-        time.sleep(0.5)
-        os.kill(service.pid, signal.SIGCONT)
-
-    expected = ("EventLoopBlocked", "HighResponseTime")
-    with firing_range.incident("the process stands still for half of each second", *expected):
-        stop = repeatedly(stall, 0.5)
-    stop()
-    firing_range.over()
-
-
-def test_the_cpu_is_overloaded(firing_range: Range, require_program: RequireProgram) -> None:
-    wrk = require_program("wrk")
-    service = firing_range.start()
-    load = [wrk, "-t1", "-c32", "-d100s", f"{service.base_url}/jwks.json"]
-    with ExitStack() as until_over, firing_range.incident("more requests than one core can answer", "HighCPUUsage"):
-        process = until_over.enter_context(subprocess.Popen(load, stdout=subprocess.DEVNULL))
-        until_over.callback(process.terminate)
-    firing_range.over()
-
-
 def test_secrets_are_guessed(firing_range: Range, repeatedly: Repeatedly) -> None:
     service = firing_range.start()
 
+    client = httpx.Client(base_url=service.base_url, auth=(BASIC.id, "guess"))
+
     def guess() -> None:
-        httpx.post(
-            f"{service.base_url}/oauth/token", auth=(BASIC.id, "guess"), data={"grant_type": "client_credentials"}
-        )
+        client.post("/oauth/token", data={"grant_type": "client_credentials"})
 
     with firing_range.incident("a wrong secret twenty times a second", "BruteForce"):
         stop = repeatedly(guess, 0.04)
     stop()
+    client.close()
     firing_range.over()
 
 
@@ -215,28 +149,20 @@ def test_a_client_is_over_its_limit(firing_range: Range, repeatedly: Repeatedly)
     firing_range.over()
 
 
-def test_refresh_tokens_are_used_twice(firing_range: Range, repeatedly: Repeatedly) -> None:
-    calls = ServiceCalls(firing_range.start())
+def test_refresh_tokens_are_used_twice(
+    firing_range: Range, redis_process: StartRedis, repeatedly: Repeatedly, tmp_path: Path
+) -> None:
+    settings = {"REDIS_URL": redis_process().url, "AUDIT_LOG": str(tmp_path / "audit.jsonl")}
+    calls = ServiceCalls(firing_range.start(**settings))
 
     def reuse() -> None:
         token = str(calls.token(REFRESHER)["refresh_token"])
         calls.refresh(REFRESHER, token)
         calls.refresh(REFRESHER, token)
+        firing_range.operators_environment["DIGEST"] = hashlib.sha256(token.encode()).hexdigest()
 
     with firing_range.incident("refresh tokens come a second time, three a second", "RefreshTokenReuseSpike"):
         stop = repeatedly(reuse, 0.3)
-    stop()
-    calls.close()
-    firing_range.over()
-
-
-def test_jwts_of_unknown_keys_come(firing_range: Range, repeatedly: Repeatedly) -> None:
-    calls = ServiceCalls(firing_range.start())
-    claims = {"iss": calls.process.base_url, "sub": "a", "exp": int(time.time()) + 3600}
-    key = ec.generate_private_key(ec.SECP256R1())
-    stranger = jwt.encode(claims, key, "ES256", headers={"kid": "unknown", "typ": "at+jwt"})
-    with firing_range.incident("JWTs of a key that nobody knows, ten a second", "UnknownKid"):
-        stop = repeatedly(lambda: calls.request_introspection(BASIC, stranger), 0.1)
     stop()
     calls.close()
     firing_range.over()
@@ -269,15 +195,6 @@ def test_all_are_gone(firing_range: Range) -> None:
     firing_range.over()
 
 
-def test_a_process_starts_again_and_again(firing_range: Range) -> None:
-    firing_range.start()
-    with firing_range.incident("a process starts again every seven seconds", "InstanceRestarting"):
-        for _ in range(5):
-            firing_range.start()
-            time.sleep(6)  # Prometheus looks for targets every five seconds
-    firing_range.over()
-
-
 def test_audit_events_cannot_be_written(firing_range: Range, repeatedly: Repeatedly) -> None:
     calls = ServiceCalls(firing_range.start(AUDIT_LOG="/dev/full"))
     with firing_range.incident("the disk of the audit log is full", "AuditEventsDropped"):
@@ -302,6 +219,7 @@ def test_the_trace_collector_is_away(firing_range: Range, repeatedly: Repeatedly
     firing_range.over()
 
 
+@pytest.mark.parametrize("overrides", [QUICK_CERTIFICATES], ids=["2 s"])
 def test_a_certificate_ends_soon(firing_range: Range, tmp_path: Path) -> None:
     authority = issue(tmp_path, "authority", days=365)
     first, soon, later = (issue(tmp_path, name, authority, days=n) for name, n in (("a", 90), ("b", 7), ("c", 90)))
@@ -317,78 +235,3 @@ def test_a_certificate_ends_soon(firing_range: Range, tmp_path: Path) -> None:
         put((soon.certificate_file, soon.key_file))
     put((later.certificate_file, later.key_file))
     firing_range.over()
-
-
-ROTATING = {
-    "JWKS_MAX_AGE_SECONDS": "1",
-    "KEYS_PROPAGATION_SECONDS": "2",
-    "KEY_CLOCK_SKEW_SECONDS": "0",
-    "JWKS_ROTATION_SECONDS": "4",
-    "JWKS_RETAIN_SECONDS": "60",
-    "TOKEN_EXPIRY_SECONDS": "60",
-}
-
-
-def test_rotation_stops(firing_range: Range, tmp_path: Path) -> None:
-    ring = tmp_path / "ring" / "keyring.json"
-    ring.parent.mkdir()
-    firing_range.start(KEYS_FILE=str(ring), **ROTATING)
-    lock = ring.with_name(f".{ring.name}.lock")
-    expected = ("KeyRotationFailing", "KeyRotationOverdue", "SigningKeyOld")
-    with lock.open("ab") as held:
-        with firing_range.incident("another process holds the lock of the key ring", *expected):
-            fcntl.flock(held, fcntl.LOCK_EX)
-        fcntl.flock(held, fcntl.LOCK_UN)
-    firing_range.over()
-
-
-LEAK = """
-import pathlib, threading, time
-def leak(kept=[]):
-    while True:
-        time.sleep(0.5)
-        if pathlib.Path({switch!r}).exists():
-            kept.append(bytearray(b"x") * 5_000_000)
-threading.Thread(target=leak, daemon=True).start()
-"""
-
-
-def test_memory_leaks(firing_range: Range, tmp_path: Path) -> None:
-    switch, folder = tmp_path / "leak", tmp_path / "customized"
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(LEAK.format(switch=str(switch)))
-    firing_range.start(PYTHONPATH=str(folder))
-    with firing_range.incident("the process grows by 10 MB a second", "MemoryLeak"):
-        switch.touch()
-    switch.unlink()
-    firing_range.start()
-    firing_range.over()
-
-
-def test_the_dead_mans_switch_is_told_all_the_time(firing_range: Range) -> None:
-    firing_range.start()
-    firing_range.quiet()
-    told = firing_range.monitoring.notifications
-    wait_until(
-        lambda: sum(each.receiver == "dead-mans-switch" for each in told) >= 3, "three signs of life", seconds=60
-    )
-    assert {each.firing for each in told if each.receiver == "dead-mans-switch"} == {("Watchdog",)}
-
-
-QUERY = re.compile(r"```promql\n(.*?)```", re.DOTALL)
-
-
-def test_every_query_of_the_runbooks_runs(firing_range: Range) -> None:
-    firing_range.start()
-    firing_range.traffic()
-    firing_range.quiet()
-    queries = [
-        line
-        for page in sorted((ROOT / "docs/runbooks").glob("*.md"))
-        for block in QUERY.findall(page.read_text())
-        for line in block.splitlines()
-        if line.strip() and not line.startswith("#")
-    ]
-    assert len(queries) > 60
-    for query in queries:
-        firing_range.monitoring.query(query)

@@ -54,6 +54,8 @@ class ServiceProcess:
         ready_path: str = "/health/ready",
     ) -> None:
         self.folder = folder
+        self.settings: dict[str, str] = {}
+        """Its whole environment, the addresses included: for commands that are run beside it."""
         self._environment = dict(environment or {})
         self._arguments = tuple(arguments)
         self._ready_path = ready_path
@@ -120,6 +122,8 @@ class ServiceProcess:
         environment = environment_of_its_own({"DRAIN_SECONDS": "0", **self._environment})
         for name, port in zip(("BIND_ADDR", "METRICS_ADDR", "ADMIN_ADDR"), ports, strict=True):
             environment.setdefault(name, f"127.0.0.1:{port}")
+        self.settings = environment
+        self.metrics_url = f"http://{environment['METRICS_ADDR']}"  # a test may have named one
         with (self.folder / "output").open("wb") as output, (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 serve_command(*self._arguments),
