@@ -176,10 +176,17 @@ class Service:
     def _make_limits(self, settings: Settings, budget: SharedBudget | None) -> Limits:
         """``budget``: what replicas share; None where each counts for itself."""
 
-        def make_limiter() -> Decides:
+        alone: set[str] = set()
+
+        def make_limiter(limit: str) -> Decides:
             if budget is None:
-                return OwnLimiter()
-            return LeasedLimiter(budget, clock.monotonic, self.metrics.rate_limit_alone)
+                return OwnLimiter(limit)
+
+            def tell(is_alone: bool) -> None:
+                alone.add(limit) if is_alone else alone.discard(limit)
+                self.metrics.rate_limit_alone(bool(alone))
+
+            return LeasedLimiter(limit, budget, clock.monotonic, tell)
 
         limits = settings.limits
         return Limits(

@@ -56,7 +56,8 @@ def error_answer(refusal: ProtocolError) -> Response:
         headers = (*headers, (b"retry-after", b"%d" % refusal.retry_after_seconds))
     if refusal.quota is not None:
         quota = refusal.quota
-        policy = b'"%s";q=%d;w=%d' % (quota.policy.encode(), quota.requests, quota.window_seconds)
+        of = b';qu="concurrent-requests"' if quota.window_seconds is None else b";w=%d" % quota.window_seconds
+        policy = b'"%s";q=%d%s' % (quota.policy.encode(), quota.requests, of)
         remaining = b'"%s";r=0;t=%d' % (quota.policy.encode(), refusal.retry_after_seconds or 1)
         headers = (*headers, (b"ratelimit-policy", policy), (b"ratelimit", remaining))
     return Response(refusal.status, body, headers)

@@ -14,6 +14,7 @@ import hmac
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
+from app.endpoints.argon2id import NoPlace
 from app.endpoints.client_keys import ClientKeys, Keys
 from app.endpoints.exchange import Proof, Request
 from app.endpoints.limits import Limits
@@ -33,14 +34,18 @@ from app.storage.interface import TokenStore
 
 FindClient = Callable[[str], Client | None]
 VerifyArgon2id = Callable[[str, str, str | None], Awaitable[bool]]
-"""(hash, secret, address) → whether they match; slow by design, so it does its work off the event loop."""
+"""(hash, secret, address) → whether they match; slow by design, so it does its work off the event loop.
+
+Raises NoPlace where too many wait for that already.
+"""
 
 
 class VerifiedSecrets:
     """Remembers for a while which (client, secret) pairs were verified by argon2id, under a per-process keyed hash.
 
-    So a client with a chosen secret pays the slow hash once in a while and not on every request. Neither the secret
-    nor anything that could be tried against it elsewhere is kept.
+    So a client with a chosen secret pays the slow hash when it comes after a while, and not on every request. Each use
+    begins the while anew: who guesses at a client that is at work cannot make it wait, not even from its own address.
+    Neither the secret nor anything that could be tried against it elsewhere is kept.
     """
 
     def __init__(self, random_bytes: RandomBytes, max_entries: int = 10_000, seconds: float = 300.0) -> None:
@@ -54,12 +59,19 @@ class VerifiedSecrets:
         return hmac.digest(self._key, hashlib.sha256(phc.encode()).digest() + secret.encode(), "sha256")
 
     def knows(self, phc: str, secret: str, now: float) -> bool:
-        """Whether the pair was verified less than ``seconds`` ago; ``now`` is monotonic."""
-        return self._until.get(self._name(phc, secret), 0.0) > now
+        """Whether the pair was verified, or known, less than ``seconds`` ago; ``now`` is monotonic."""
+        name = self._name(phc, secret)
+        if self._until.get(name, 0.0) <= now:
+            return False
+        self._until[name] = now + self._seconds
+        self._until.move_to_end(name)
+        return True
 
     def remember(self, phc: str, secret: str, now: float) -> None:
         """Remember a verified pair."""
-        self._until[self._name(phc, secret)] = now + self._seconds
+        name = self._name(phc, secret)
+        self._until[name] = now + self._seconds
+        self._until.move_to_end(name)
         if len(self._until) > self._max_entries:
             self._until.popitem(last=False)
 
@@ -182,9 +194,13 @@ class ClientAuthenticator:
         for phc in chosen:
             assert client is not None  # noqa: S101 - narrows the type: who has secrets is one
             self._limits.before_slow_check(request, client)
-            if await self._verify_argon2id(phc, secret, request.peer):
+            try:
+                matches = await self._verify_argon2id(phc, secret, request.peer)
+            except NoPlace:
+                raise self._limits.no_place(request, client) from None
+            self._limits.after_slow_check(request, client, matches)
+            if matches:
                 self._verified.remember(phc, secret, self._monotonic())
-                self._limits.succeeded(request, client)
                 return True
         return False
 

@@ -5,10 +5,11 @@
 | client | requests of an authenticated client | client; a public client's by address too: anybody may use its name |
 | introspection | introspection by clients that are let see others' tokens; off by default | client |
 | failure | failed client authentication | address and client, and address alone |
+| secret_check | chosen secrets that wait to be verified (:mod:`app.endpoints.argon2id`) | address, stored hash |
 
 A refusal is 429 with ``Retry-After`` (RFC 6585 section 4) and the fields ``RateLimit-Policy`` and ``RateLimit``
-(draft-ietf-httpapi-ratelimit-headers-10). They stand on refusals alone: on every answer they would tell apart answers
-of introspection that must be alike.
+(draft-ietf-httpapi-ratelimit-headers-11, of May 2026). They stand on refusals alone: on every answer they would tell
+apart answers of introspection that must be alike.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import math
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from app.endpoints.argon2id import PLACES
 from app.endpoints.exchange import Request
 from app.model.clients import Client, ClientAuthMethod, IntrospectionPolicy
 from app.observability.audit import Audit
@@ -25,13 +27,15 @@ from app.ratelimit.failures import Failures, network_of
 from app.ratelimit.limiter import RateLimiter
 
 INTROSPECT = "introspect"
-CLIENT, INTROSPECTION, FAILURE = "client", "introspection", "failure"
+CLIENT, INTROSPECTION, FAILURE, SECRET_CHECK = "client", "introspection", "failure", "secret_check"
 _OWN, _NONE = IntrospectionPolicy.OWN, ClientAuthMethod.NONE
 TIMED_ONE_IN = 8
 """Of the decisions about clients so many are one whose duration is measured: to look at the clock twice, and to count
 what it said, takes as long as the decision does."""
+_MINUTE = 60
 _TELL_AGAIN_SECONDS = 60.0
 _MAX_TOLD = 10_000
+_REASONS = {FAILURE: "too_many_failures", SECRET_CHECK: "argon2id_queue"}
 SWEEP_SECONDS = 0.25
 """Between two shards: all of them in 16 seconds."""
 
@@ -49,10 +53,10 @@ class Decides(Protocol):
 class OwnLimiter:
     """A limiter of this process alone."""
 
-    def __init__(self, limiter: RateLimiter | None = None) -> None:
-        self._limiter = limiter or RateLimiter()
-        self.decide = self._limiter.retry_after
-        self.sweep = self._limiter.sweep
+    def __init__(self, _limit: str) -> None:
+        limiter = RateLimiter()
+        self.decide = limiter.retry_after
+        self.sweep = limiter.sweep
 
 
 class Limits:
@@ -61,7 +65,7 @@ class Limits:
     def __init__(
         self,
         *,
-        make_limiter: Callable[[], Decides],
+        make_limiter: Callable[[str], Decides],
         client_per_minute: int,
         introspection_per_minute: int = 0,
         failures: Failures,
@@ -70,8 +74,9 @@ class Limits:
         monotonic: Callable[[], float],
         stopwatch: Callable[[], float],
     ) -> None:
-        self._clients = make_limiter()
-        self._introspections = make_limiter()
+        """``make_limiter`` is called with the class that the limiter is for."""
+        self._clients = make_limiter(CLIENT)
+        self._introspections = make_limiter(INTROSPECTION)
         self._decide_clients, self._decide_introspections = self._clients.decide, self._introspections.decide
         self._client_per_minute = client_per_minute
         self._introspection_per_minute = introspection_per_minute
@@ -109,7 +114,7 @@ class Limits:
             return self._wait(request, limit, key, wait, per_minute)
         if wait > 0:
             self._metrics.rate_limited(limit, True)
-            raise self._refusal(request, limit, key, wait, per_minute)
+            raise self._refusal(request, Quota(limit, per_minute, _MINUTE), key, wait)
         self._allowed[limit].value += 1
         return None
 
@@ -119,7 +124,7 @@ class Limits:
         seconds = await wait
         self._metrics.rate_limited(limit, seconds > 0)
         if seconds > 0:
-            raise self._refusal(request, limit, key, seconds, per_minute)
+            raise self._refusal(request, Quota(limit, per_minute, _MINUTE), key, seconds)
 
     # ------------------------------------------------------------------ failures
 
@@ -128,7 +133,13 @@ class Limits:
         wait = self._failures.must_wait(request.peer, client.id, self._monotonic())
         if wait > 0:
             self._metrics.rate_limited(FAILURE, True)
-            raise self._refusal(request, FAILURE, f"{_network(request.peer)}\n{client.id}", wait, None)
+            raise self._refusal(request, self._failure_quota(), f"{_network(request.peer)}\n{client.id}", wait)
+
+    def no_place(self, request: Request, client: Client) -> ProtocolError:
+        """What to answer where too many secrets wait to be checked at great cost."""
+        self._metrics.rate_limited(SECRET_CHECK, True)
+        quota = Quota(SECRET_CHECK, PLACES.of_address, None)
+        return self._refusal(request, quota, f"{_network(request.peer)}\n{client.id}", 1.0)
 
     def failed(self, request: Request, refusal: ProtocolError) -> ProtocolError:
         """Count a failed authentication; what to answer: the refusal, or 429 from those who fail too often."""
@@ -136,11 +147,16 @@ class Limits:
         self._metrics.rate_limited(FAILURE, wait > 0)
         if wait <= 0:
             return refusal
-        return self._refusal(request, FAILURE, f"{_network(request.peer)}\n{request.client_id}", wait, None)
+        return self._refusal(request, self._failure_quota(), f"{_network(request.peer)}\n{request.client_id}", wait)
 
-    def succeeded(self, request: Request, client: Client) -> None:
-        """A secret was checked at great cost, and is right."""
-        self._failures.succeeded(request.peer, client.id)
+    def _failure_quota(self) -> Quota:
+        return Quota(FAILURE, self._failures.per_minute, _MINUTE)
+
+    def after_slow_check(self, request: Request, client: Client, matches: bool) -> None:
+        """A secret was checked at great cost; right ones forgive what failed before from the same address."""
+        self._metrics.rate_limited(SECRET_CHECK, False)
+        if matches:
+            self._failures.succeeded(request.peer, client.id)
 
     # ------------------------------------------------------------------ upkeep
 
@@ -153,14 +169,14 @@ class Limits:
             self._introspections.sweep(now)
             self._failures.sweep(now)
 
-    def _refusal(self, request: Request, limit: str, key: str, wait: float, per_minute: int | None) -> ProtocolError:
-        self._tell(request, limit, key)
+    def _refusal(self, request: Request, quota: Quota, key: str, wait: float) -> ProtocolError:
+        self._tell(request, quota.policy, key)
         return ProtocolError(
             ErrorCode.SLOW_DOWN,
             "too many requests, try again later",
-            reason="rate_limited" if limit != FAILURE else "too_many_failures",
+            reason=_REASONS.get(quota.policy, "rate_limited"),
             retry_after_seconds=max(1, math.ceil(wait)),
-            quota=None if per_minute is None else Quota(limit, per_minute, 60),
+            quota=quota,
         )
 
     def _tell(self, request: Request, limit: str, key: str) -> None:

@@ -80,7 +80,7 @@ class Metrics:
         limited = LoopCounter("rate_limit_decisions", "Decisions of the rate limiter.", ["class", "result"], r)
         self._decisions = {
             (limit, is_limited): limited.labels(limit, "limited" if is_limited else "allowed")
-            for limit in ("client", "introspection", "failure")
+            for limit in ("client", "introspection", "failure", "secret_check")
             for is_limited in (False, True)
         }
         self.rate_limit_seconds = LoopHistogram(
@@ -262,7 +262,7 @@ class Metrics:
         return self._decisions[limit, False]
 
     def rate_limited(self, limit: str, limited: bool) -> None:
-        """The rate limiter decided: ``client``, ``introspection`` or ``failure``."""
+        """The rate limiter decided: ``client``, ``introspection``, ``failure`` or ``secret_check``."""
         self._decisions[limit, limited].inc()
 
     def rate_limit_alone(self, alone: bool) -> None:

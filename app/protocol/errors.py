@@ -30,12 +30,13 @@ class ErrorCode(Enum):
 
 
 class Quota(msgspec.Struct, frozen=True):
-    """A limit that a request met (draft-ietf-httpapi-ratelimit-headers-10 section 3)."""
+    """A limit that a request met (draft-ietf-httpapi-ratelimit-headers-11 section 3)."""
 
     policy: str
     """Its class."""
     requests: int
-    window_seconds: int
+    window_seconds: int | None
+    """None where it is the requests at the same time that are limited."""
 
 
 class ProtocolError(Exception):

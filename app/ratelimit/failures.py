@@ -40,7 +40,7 @@ class Failures:
 
     def __init__(self, per_minute: int, max_pairs: int = _MAX_PAIRS) -> None:
         """``per_minute``: how many failures one address may have a minute, over all clients; 0 turns all of it off."""
-        self._per_minute = per_minute
+        self.per_minute = per_minute
         self._by_address = RateLimiter(max_pairs)
         self._shards: list[dict[tuple[str, str], _Row]] = [{} for _ in range(_SHARDS)]
         self._max_rows = max(1, max_pairs // _SHARDS)
@@ -52,7 +52,7 @@ class Failures:
 
     def must_wait(self, address: str | None, client_id: str, now: float) -> float:
         """0 if an expensive check may be made, else the seconds until it may."""
-        if not self._per_minute or address is None:
+        if not self.per_minute or address is None:
             return 0.0
         row = self._row(self._network(address), client_id)
         return 0.0 if row is None else max(0.0, row.until - now)
@@ -62,21 +62,21 @@ class Failures:
 
         ``client_id`` is None for what names no known client: those count for the address alone.
         """
-        if not self._per_minute or address is None:
+        if not self.per_minute or address is None:
             return 0.0
         network = self._network(address)
         if client_id is not None:
             row = self._row(network, client_id)
             if row is not None and row.until > now:
                 return row.until - now
-        wait = self._by_address.retry_after(network, self._per_minute, now)
+        wait = self._by_address.retry_after(network, self.per_minute, now)
         if client_id is not None:
             self._count(network, client_id, now, at_least=wait)
         return wait
 
     def succeeded(self, address: str | None, client_id: str) -> None:
         """Forgive the failures of this address at this client."""
-        if self._per_minute and address is not None:
+        if self.per_minute and address is not None:
             key = (self._network(address), client_id)
             self._shard(key).pop(key, None)
 

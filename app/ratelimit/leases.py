@@ -8,6 +8,7 @@ Rules:
 - What a replica holds and does not use is lost when its lease ends: so a client spread over R replicas may get up to R
   slices fewer than its limit in a lease's time (:data:`LEASE_SECONDS`), and never a request more. A slice is
   :data:`SLICE_SECONDS` of the limit; small limits are borrowed one by one, and are exact.
+- Each class of limits has budgets of its own, though one client may count in several.
 - Where the store cannot be asked, this process's own limiter decides, with the whole limit: admitted at worst is the
   limit times the number of replicas. It is tried again after :data:`AWAY_SECONDS`.
 """
@@ -26,6 +27,8 @@ SLICE_SECONDS = 0.1
 """Of the limit are borrowed at once: at sixty thousand a minute 100 requests, so ten round trips a second."""
 LEASE_SECONDS = 1.0
 AWAY_SECONDS = 1.0
+UNASKED_SECONDS = 60.0
+"""After so long without a request that had to be decided alone, nobody is alone any more."""
 _MAX_LEASES = 50_000
 _SWEPT = 1000
 """Leases looked at by a sweep."""
@@ -53,12 +56,14 @@ class LeasedLimiter:
 
     def __init__(
         self,
+        name: str,
         budget: SharedBudget,
         monotonic: Callable[[], float],
         on_fallback: Callable[[bool], None],
         max_leases: int = _MAX_LEASES,
     ) -> None:
-        """``on_fallback`` is told when this process begins and ends to decide by itself."""
+        """``name``: the class of limits. ``on_fallback`` is told when this process begins and ends to decide alone."""
+        self._prefix = f"{name}\n"
         self._budget = budget
         self._monotonic = monotonic
         self._on_fallback = on_fallback
@@ -92,6 +97,8 @@ class LeasedLimiter:
     def sweep(self, now: float) -> None:
         """Forget leases that have ended, a few at each call."""
         self._own.sweep(now)
+        if self._alone and now >= self._away_until + UNASKED_SECONDS:
+            self._tell(alone=False)  # whether the store is back is not known, and matters to nobody until one asks
         for key in list(islice(self._leases, _SWEPT)):
             lease = self._leases.pop(key)
             if lease.asking is not None or max(lease.ends, lease.refused_until) > now:
@@ -125,7 +132,7 @@ class LeasedLimiter:
     def _ask(self, key: str, lease: _Lease, per_minute: int) -> "asyncio.Future[tuple[int, float]]":
         self.round_trips += 1
         try:
-            asking = self._budget.borrow(key, slice_of(per_minute), per_minute)
+            asking = self._budget.borrow(self._prefix + key, slice_of(per_minute), per_minute)
         except StoreError as error:
             asking = asyncio.get_running_loop().create_future()
             asking.set_exception(error)

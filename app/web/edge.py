@@ -201,7 +201,7 @@ class Edge:
         headers = (
             (b"vary", b"origin"),
             (b"access-control-allow-origin", request.origin),
-            (b"access-control-expose-headers", b"x-request-id, retry-after, www-authenticate"),
+            (b"access-control-expose-headers", _EXPOSED),
         )
         if request.method != "OPTIONS":
             return headers
@@ -212,6 +212,9 @@ class Edge:
             (b"access-control-max-age", b"600"),
         )
 
+
+_EXPOSED = b"x-request-id, retry-after, www-authenticate, ratelimit, ratelimit-policy"
+"""What scripts of allowed origins may read besides the body (Fetch standard section 3.2.6)."""
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "CONNECT", "TRACE"})
 """RFC 9110's and PATCH; any other is ``_OTHER``, as OpenTelemetry's semantic conventions have it."""

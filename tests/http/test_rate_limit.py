@@ -44,6 +44,8 @@ def test_a_client_over_its_limit_is_told_when_to_come_again(service: ServiceCall
     refused = service.request_token(few(0))
     assert_refused(refused, 429, "slow_down")
     assert 1 <= int(refused.headers["retry-after"]) <= 12  # one more each 12 seconds
+    assert refused.headers["ratelimit-policy"] == '"client";q=5;w=60'
+    assert refused.headers["ratelimit"] == f'"client";r=0;t={refused.headers["retry-after"]}'
     after = [service.metric("rate_limit_decisions_total", result=result) for result in results]
     assert after == [before[0] + 5, before[1] + 3]
 
@@ -116,6 +118,7 @@ def test_a_thousand_spoofed_addresses_meet_one_limit(guarded: ServiceCalls) -> N
     refused = attempt(guarded, BASIC, "wrong", "203.0.113.66")
     assert_refused(refused, 429, "slow_down")
     assert int(refused.headers["retry-after"]) >= 1
+    assert refused.headers["ratelimit-policy"] == '"failure";q=60;w=60'
 
 
 @pytest.mark.parametrize("client", [BASIC, CHOSEN], ids=["generated", "chosen"])

@@ -1,21 +1,23 @@
 """Verifying chosen secrets: off the event loop, few at once, and few waiting."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from argon2 import PasswordHasher
 
-from app.endpoints.argon2id import Argon2idVerifier
-from app.protocol.errors import ErrorCode, ProtocolError
+from app.endpoints.argon2id import MAX_KNOWN, Argon2idVerifier, NoPlace, Places
 
 pytestmark = pytest.mark.anyio
 
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 SALT = b"sixteen bytes, s"
 PHC = HASHER.hash("hunter2", salt=SALT)
+OTHER = HASHER.hash("other", salt=SALT)
 
 
 @pytest.fixture
@@ -50,64 +52,149 @@ async def test_a_secret_matches_its_own_hash_alone(
     assert await Argon2idVerifier(executor).verify(phc, secret) is matches
 
 
-async def test_a_flood_is_refused_at_the_door(executor: ThreadPoolExecutor) -> None:
-    verifier = Argon2idVerifier(executor, max_waiting=3)
+@contextlib.contextmanager
+def held(executor: ThreadPoolExecutor) -> Iterator[None]:
+    """No hash ends before the block does."""
     gate = threading.Event()
     executor.submit(gate.wait, 30)
-    waiting = [asyncio.ensure_future(verifier.verify(PHC, "hunter2")) for _ in range(3)]
+    try:
+        yield
+    finally:
+        gate.set()
+
+
+async def wait_with(
+    verifier: Argon2idVerifier, *addresses: str, secret: str = "guess", phc: str = PHC
+) -> list["asyncio.Task[bool]"]:
+    """An attempt from each address, that waits now."""
+    waiting = [asyncio.ensure_future(verifier.verify(phc, secret, address)) for address in addresses]
     await asyncio.sleep(0)
-    with pytest.raises(ProtocolError) as raised:
-        await verifier.verify(PHC, "hunter2")
-    assert (raised.value.error, raised.value.status, raised.value.reason) == (
-        ErrorCode.SLOW_DOWN,
-        429,
-        "argon2id_queue",
-    )
-    assert raised.value.retry_after_seconds == 1
-    gate.set()
+    return waiting
+
+
+async def outcomes(attempts: list["asyncio.Task[bool]"]) -> list[object]:
+    return [
+        outcome if isinstance(outcome, bool) else type(outcome)
+        for outcome in await asyncio.gather(*attempts, return_exceptions=True)
+    ]
+
+
+def note(finished: list[str], **attempts: list["asyncio.Task[bool]"]) -> None:
+    """Have the name of each attempt noted when it has ended."""
+    for name, of_name in attempts.items():
+        for attempt in of_name:
+            attempt.add_done_callback(partial(lambda name, _done: finished.append(name), name))
+
+
+def strangers(count: int) -> list[str]:
+    return [f"198.51.100.{number}" for number in range(count)]
+
+
+async def test_a_flood_is_refused_at_the_door(executor: ThreadPoolExecutor) -> None:
+    verifier = Argon2idVerifier(executor, Places(all=3))
+    with held(executor):
+        waiting = await wait_with(verifier, *strangers(3), secret="hunter2")
+        with pytest.raises(NoPlace):
+            await verifier.verify(PHC, "hunter2", "203.0.113.1")
     assert await asyncio.gather(*waiting) == [True] * 3
     assert await verifier.verify(PHC, "hunter2")
 
 
 async def test_who_goes_away_makes_room(executor: ThreadPoolExecutor) -> None:
-    verifier = Argon2idVerifier(executor, max_waiting=1)
-    gate = threading.Event()
-    executor.submit(gate.wait, 30)
-    waiting = asyncio.ensure_future(verifier.verify(PHC, "hunter2"))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    gate.set()
+    verifier = Argon2idVerifier(executor, Places(all=1))
+    with held(executor):
+        (waiting,) = await wait_with(verifier, "203.0.113.1")
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
     assert await verifier.verify(PHC, "hunter2")
 
 
 async def test_a_flood_of_guesses_at_one_client_takes_no_place_of_the_others(executor: ThreadPoolExecutor) -> None:
-    verifier = Argon2idVerifier(executor, max_waiting=10, max_waiting_for_one=2)
-    gate = threading.Event()
-    executor.submit(gate.wait, 30)
-    guesses = [asyncio.ensure_future(verifier.verify(PHC, "guess")) for _ in range(2)]
-    await asyncio.sleep(0)
-    with pytest.raises(ProtocolError) as raised:
-        await verifier.verify(PHC, "guess")
-    assert raised.value.error is ErrorCode.SLOW_DOWN
-    other = asyncio.ensure_future(verifier.verify(HASHER.hash("other", salt=SALT), "other"))
-    await asyncio.sleep(0)
-    gate.set()
+    verifier = Argon2idVerifier(executor, Places(of_address_at_hash=2))
+    with held(executor):
+        guesses = await wait_with(verifier, "203.0.113.1", "203.0.113.1")
+        with pytest.raises(NoPlace):
+            await verifier.verify(PHC, "guess", "203.0.113.1")
+        (other,) = await wait_with(verifier, "203.0.113.1", secret="other", phc=OTHER)
     assert await other is True
     assert await asyncio.gather(*guesses) == [False, False]
-    assert await verifier.verify(PHC, "hunter2") is True  # the places are free again
+    assert await verifier.verify(PHC, "hunter2", "203.0.113.1") is True  # the places are free again
 
 
 async def test_one_ipv6_network_is_one_address(executor: ThreadPoolExecutor) -> None:
     """A subscriber has a /64: with an address of it for each attempt the queue would be full of one attacker's."""
-    verifier = Argon2idVerifier(executor, max_waiting_for_one=1, max_waiting_of_address=2)
-    gate = threading.Event()
-    executor.submit(gate.wait, 30)
-    waiting = [asyncio.ensure_future(verifier.verify(PHC, "hunter2", "2001:db8::1"))]
-    await asyncio.sleep(0)
-    with pytest.raises(ProtocolError):
-        await verifier.verify(PHC, "hunter2", "2001:db8::2")
-    waiting.append(asyncio.ensure_future(verifier.verify(PHC, "hunter2", "2001:db8:0:1::1")))
-    gate.set()
+    verifier = Argon2idVerifier(executor, Places(of_address_at_hash=1))
+    with held(executor):
+        waiting = await wait_with(verifier, "2001:db8::1", secret="hunter2")
+        with pytest.raises(NoPlace):
+            await verifier.verify(PHC, "hunter2", "2001:db8::2")
+        waiting += await wait_with(verifier, "2001:db8:0:1::1", secret="hunter2")
     assert await asyncio.gather(*waiting) == [True] * 2
+
+
+async def test_a_crowd_that_guesses_at_one_client_leaves_the_others_their_places(executor: ThreadPoolExecutor) -> None:
+    verifier = Argon2idVerifier(executor, Places(all=20, of_strangers_at_hash=10))
+    with held(executor):
+        crowd = await wait_with(verifier, *strangers(100))
+        (other,) = await wait_with(verifier, "203.0.113.1", secret="other", phc=OTHER)
+    assert await other is True
+    assert (await outcomes(crowd)).count(NoPlace) == 90
+
+
+async def test_where_all_is_full_who_has_most_gives_way_to_who_has_less(executor: ThreadPoolExecutor) -> None:
+    verifier = Argon2idVerifier(executor, Places(all=6))
+    with held(executor):
+        many = await wait_with(verifier, *(["203.0.113.66"] * 4))
+        few = await wait_with(verifier, "198.51.100.1", "198.51.100.2")
+        (comes,) = await wait_with(verifier, "203.0.113.1", secret="hunter2")
+        with pytest.raises(NoPlace):
+            await verifier.verify(PHC, "guess", "203.0.113.66")
+    assert await comes is True
+    assert await outcomes(many) == [False, False, False, NoPlace]
+    assert await outcomes(few) == [False, False]
+
+
+async def test_addresses_take_turns(executor: ThreadPoolExecutor) -> None:
+    verifier, finished = Argon2idVerifier(executor), list[str]()
+    with held(executor):
+        flood = await wait_with(verifier, *(["203.0.113.66"] * 4))
+        real = await wait_with(verifier, "203.0.113.1")
+        note(finished, flood=flood, real=real)
+    await asyncio.gather(*flood, *real)
+    assert finished.index("real") <= 2  # behind the one that runs, and one of the flood's
+
+
+async def test_who_was_right_from_here_before_is_not_lost_in_the_crowd(executor: ThreadPoolExecutor) -> None:
+    verifier, finished = Argon2idVerifier(executor, Places(all=20, of_strangers_at_hash=20)), list[str]()
+    assert await verifier.verify(PHC, "hunter2", "203.0.113.1")
+    with held(executor):
+        crowd = await wait_with(verifier, *strangers(100))
+        real = await wait_with(verifier, "203.0.113.1", secret="hunter2")
+        note(finished, crowd=crowd, real=real)
+        await asyncio.sleep(0)
+        before = finished.count("crowd")
+    assert await real[0] is True
+    assert finished.index("real") - before <= 3
+    await outcomes(crowd)
+
+
+async def test_an_address_that_was_right_at_one_client_is_a_stranger_at_another(executor: ThreadPoolExecutor) -> None:
+    verifier = Argon2idVerifier(executor, Places(of_strangers_at_hash=1))
+    assert await verifier.verify(OTHER, "other", "203.0.113.1")
+    with held(executor):
+        (crowd,) = await wait_with(verifier, "198.51.100.1")
+        with pytest.raises(NoPlace):
+            await verifier.verify(PHC, "guess", "203.0.113.1")
+    assert await crowd is False
+
+
+async def test_nothing_is_kept_of_who_was_wrong_and_little_of_who_was_right(executor: ThreadPoolExecutor) -> None:
+    verifier = Argon2idVerifier(executor)
+    for number in range(200):
+        assert not await verifier.verify(PHC, "guess", f"198.51.100.{number}")
+    assert {len(counted) for counted in (verifier._of_address, verifier._of_pair, verifier._of_strangers)} == {0}
+    assert len(verifier._known) == 0
+    for number in range(MAX_KNOWN + 10):
+        verifier._remember((str(number), PHC))
+    assert len(verifier._known) == MAX_KNOWN

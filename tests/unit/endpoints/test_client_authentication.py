@@ -15,6 +15,7 @@ from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from app.endpoints.argon2id import Argon2idVerifier, Places
 from app.endpoints.client_authentication import KnownCredentials, VerifiedSecrets
 from app.endpoints.exchange import Proof, Request
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
@@ -23,7 +24,18 @@ from app.protocol.form import FORM_CONTENT_TYPE
 from app.protocol.metadata import INTROSPECTION_PATH, REVOCATION_PATH, TOKEN_PATH
 from app.storage.interface import StoreUnavailable
 from app.storage.memory import MemoryStore
-from tests.unit.endpoints.wiring import ISSUER, NOW, Answer, Clock, Wired, basic, confidential, generated, public
+from tests.unit.endpoints.wiring import (
+    ISSUER,
+    NOW,
+    Answer,
+    Clock,
+    Wired,
+    basic,
+    confidential,
+    generated,
+    public,
+    signing_threads,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -293,7 +305,8 @@ def chosen(secret: str, version: int = 1) -> ClientSecret:
 
 async def test_a_chosen_secret_is_hashed_once_in_a_while() -> None:
     wired = Wired(confidential("billing", secrets=(chosen("hunter2"),)))
-    for later, hashed in ((0, 1), (0, 1), (299, 1), (301, 2), (301, 2), (602, 3)):
+    # Who is at work is not asked again; who was silent for five minutes is.
+    for later, hashed in ((0, 1), (0, 1), (299, 1), (301, 1), (600, 1), (901, 2), (901, 2), (1202, 3)):
         wired.clock.now = NOW + later
         assert await status(wired, "hunter2") == 200
         assert len(wired.hashed) == hashed
@@ -331,6 +344,15 @@ async def test_a_chosen_secret_ends_at_its_time_remembered_or_not() -> None:
     assert await status(wired, "hunter2") == 401
 
 
+async def test_where_too_many_wait_to_be_verified_nobody_is_told_more() -> None:
+    wired = Wired(confidential("billing", secrets=(chosen("hunter2"),)))
+    wired.argon2id = Argon2idVerifier(signing_threads().executor, Places(all=0))
+    assert [await status(wired, secret) for secret in ("hunter2", "hunter3")] == [429, 429]
+    limited = {"class": "secret_check", "result": "limited"}
+    assert wired.sample("rate_limit_decisions_total", **limited) == 2
+    assert wired.sample("token_operation_failures_total", operation="issue", reason="argon2id_queue") == 2
+
+
 async def test_a_damaged_hash_matches_nothing() -> None:
     wired = Wired(confidential("billing", secrets=(ClientSecret(argon2id="$argon2id$v=19$damaged"),)))
     assert await status(wired, "$argon2id$v=19$damaged") == 401
@@ -341,7 +363,9 @@ def test_the_memory_of_verified_secrets_is_bounded_and_keeps_nothing_that_could_
     for number in range(1000):
         verified.remember("$argon2id$x", f"secret {number}", 0.0)
     assert len(verified._until) == 100
-    assert verified.knows("$argon2id$x", "secret 999", 9.9)
+    assert verified.knows("$argon2id$x", "secret 998", 9.9)
+    assert verified.knows("$argon2id$x", "secret 998", 19.8)  # each use begins the time anew
+    assert not verified.knows("$argon2id$x", "secret 998", 29.8)
     assert not verified.knows("$argon2id$x", "secret 999", 10.0)
     assert not verified.knows("$argon2id$x", "secret 0", 9.9)
     assert not verified.knows("$argon2id$y", "secret 999", 9.9)

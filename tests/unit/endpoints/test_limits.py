@@ -69,7 +69,7 @@ def test_a_client_over_its_limit_is_told_whole_seconds_and_the_limit(per_minute:
     assert (raised.value.error, raised.value.reason) == (ErrorCode.SLOW_DOWN, "rate_limited")
     headers = dict(error_answer(raised.value).headers)
     assert headers[b"retry-after"] == b"%d" % retry_after
-    # draft-ietf-httpapi-ratelimit-headers-10 sections 3 and 4
+    # draft-ietf-httpapi-ratelimit-headers-11 sections 3 and 4
     assert headers[b"ratelimit-policy"] == b'"client";q=%d;w=60' % per_minute
     assert headers[b"ratelimit"] == b'"client";r=0;t=%d' % retry_after
     limits.admit(asked(), Client("other"))
@@ -106,6 +106,27 @@ def test_nobody_uses_up_the_limit_of_a_public_client_for_all() -> None:
     assert admitted(limits, public, asked(peer="198.51.100.2")) == 5
     assert admitted(limits, public, asked(peer="2001:db8:1:2::1")) == 5
     assert admitted(limits, public, asked(peer="2001:db8:1:2:ffff::1")) == 0  # the same /64
+
+
+def test_every_refusal_names_its_limit() -> None:
+    limits, request = make(failures=2), asked()
+    request.client_id = "billing"
+    refusals = [limits.failed(request, invalid_client("wrong_secret")) for _ in range(3)][2:]
+    with pytest.raises(ProtocolError) as raised:
+        limits.before_slow_check(request, Client("billing"))
+    refusals += [raised.value, limits.no_place(request, Client("billing"))]
+    told = [dict(error_answer(refusal).headers) for refusal in refusals]
+    assert [headers[b"ratelimit-policy"] for headers in told] == [
+        b'"failure";q=2;w=60',
+        b'"failure";q=2;w=60',
+        b'"secret_check";q=8;qu="concurrent-requests"',
+    ]
+    assert [headers[b"ratelimit"] for headers in told] == [
+        b'"failure";r=0;t=30',
+        b'"failure";r=0;t=30',
+        b'"secret_check";r=0;t=1',
+    ]
+    assert [headers[b"retry-after"] for headers in told] == [b"30", b"30", b"1"]
 
 
 def test_an_attack_on_one_class_starves_no_other() -> None:

@@ -143,7 +143,7 @@ class Wired:
         self.ring = ring or key_ring()
         self.hashed: list[str] = []
         """The argon2id strings that were verified, in order."""
-        self._argon2id = Argon2idVerifier(signing_threads().executor)
+        self.argon2id = Argon2idVerifier(signing_threads().executor)
         self.published: dict[str, bytes] = {}
         self.fetched: list[tuple[str, str, str | None]] = []
         self.limits = Limits(
@@ -198,7 +198,7 @@ class Wired:
 
     async def _verify_argon2id(self, phc: str, secret: str, address: str | None) -> bool:
         self.hashed.append(phc)
-        return await self._argon2id.verify(phc, secret, address)
+        return await self.argon2id.verify(phc, secret, address)
 
     async def fetch(self, url: str, accept: str, traceparent: str | None) -> Fetched:
         """What is published under a URL: what the test has put there."""

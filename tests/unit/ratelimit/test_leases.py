@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 
 import pytest
 
-from app.ratelimit.leases import AWAY_SECONDS, LeasedLimiter, slice_of
+from app.ratelimit.leases import AWAY_SECONDS, UNASKED_SECONDS, LeasedLimiter, slice_of
 from app.ratelimit.limiter import WINDOW_SECONDS
 from app.storage.interface import StoreUnavailable
 
@@ -46,7 +46,7 @@ class Budget:
 
 def replicas(budget: Budget, count: int, told: list[bool] | None = None) -> list[LeasedLimiter]:
     told = [] if told is None else told
-    return [LeasedLimiter(budget, budget.clock, told.append) for _ in range(count)]
+    return [LeasedLimiter("client", budget, budget.clock, told.append) for _ in range(count)]
 
 
 async def decide(limiter: LeasedLimiter, per_minute: int, now: float, key: str = "billing") -> float:
@@ -128,6 +128,24 @@ async def test_while_the_store_is_away_the_process_counts_for_itself_and_says_so
     assert told == [True, False]
 
 
+async def test_who_is_not_asked_for_a_while_is_alone_no_more() -> None:
+    budget, told = Budget(), list[bool]()
+    (limiter,) = replicas(budget, 1, told)
+    budget.away = True
+    await decide(limiter, 5, budget.now)
+    for later, expected in ((0, [True]), (UNASKED_SECONDS, [True]), (UNASKED_SECONDS + AWAY_SECONDS, [True, False])):
+        limiter.sweep(budget.now + later)
+        assert told == expected
+
+
+async def test_a_client_that_counts_in_two_classes_has_a_budget_in_each() -> None:
+    budget = Budget()
+    both = [LeasedLimiter(name, budget, budget.clock, lambda _alone: None) for name in ("client", "introspection")]
+    for limiter in both:
+        waits = [await decide(limiter, 5, budget.now) for _ in range(6)]
+        assert [wait == 0 for wait in waits] == [True] * 5 + [False]
+
+
 async def test_who_goes_away_while_it_waits_leaves_the_others_alone() -> None:
     budget = Budget()
     (limiter,) = replicas(budget, 1)
@@ -140,7 +158,7 @@ async def test_who_goes_away_while_it_waits_leaves_the_others_alone() -> None:
 
 async def test_any_number_of_clients_takes_a_bounded_place() -> None:
     budget = Budget()
-    limiter = LeasedLimiter(budget, budget.clock, lambda _alone: None, max_leases=100)
+    limiter = LeasedLimiter("client", budget, budget.clock, lambda _alone: None, max_leases=100)
     for number in range(2000):
         await decide(limiter, 60, budget.now, f"client-{number}")
         assert len(limiter._leases) <= 101

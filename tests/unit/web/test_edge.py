@@ -277,7 +277,7 @@ async def test_an_invented_method_makes_no_new_series() -> None:
 
 # ------------------------------------------------------------------------------------------ CORS and draining
 
-EXPOSED = b"x-request-id, retry-after, www-authenticate"
+EXPOSED = b"x-request-id, retry-after, www-authenticate, ratelimit, ratelimit-policy"
 
 
 @pytest.mark.parametrize(
