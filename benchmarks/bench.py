@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import live_tokens, processes, rate_steps, redis_rows, rows
+from benchmarks import limit_rows, live_tokens, processes, rate_steps, redis_rows, rows
 from benchmarks.http_rounds import Schedule, Tree, measure
 from benchmarks.load import require_wrk
 from benchmarks.machine import REPOSITORY, describe, split_cores
@@ -66,5 +66,6 @@ def run(
             results = msgspec.structs.replace(results, peers=peers.measure(schedule, folder, only))
     if "steps" in parts:
         progress("timing the steps in this process")
-        results = msgspec.structs.replace(results, steps_ns=measure_all(prepare()))
+        steps = measure_all(prepare()) | limit_rows.pauses()
+        results = msgspec.structs.replace(results, steps_ns=steps)
     return results

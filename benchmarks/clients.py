@@ -24,20 +24,20 @@ def secret(client: str) -> str:
     return _SECRETS[client]
 
 
-def clients_document() -> dict[str, object]:
+def clients_document(per_minute: int | str = REQUESTS_PER_MINUTE) -> dict[str, object]:
     """The clients file as a document. Both may read and write, for one audience, like a service's usual client."""
-    return {"version": 1, "clients": [_client(OPAQUE, "opaque"), _client(JWT, "jwt")]}
+    return {"version": 1, "clients": [_client(OPAQUE, "opaque", per_minute), _client(JWT, "jwt", per_minute)]}
 
 
-def write_clients(folder: Path) -> Path:
-    """Write the clients file into a folder; JSON is YAML too."""
+def write_clients(folder: Path, per_minute: int | str = REQUESTS_PER_MINUTE) -> Path:
+    """Write the clients file into a folder; JSON is YAML too. ``per_minute``: the limit, or ``unlimited``."""
     path = folder / "clients.yaml"
-    path.write_text(json.dumps(clients_document()))
+    path.write_text(json.dumps(clients_document(per_minute)))
     path.chmod(0o600)
     return path
 
 
-def _client(name: str, token_format: str) -> dict[str, object]:
+def _client(name: str, token_format: str, per_minute: int | str) -> dict[str, object]:
     digest = base64.urlsafe_b64encode(hashlib.sha256(_SECRETS[name].encode()).digest()).rstrip(b"=").decode()
     return {
         "id": name,
@@ -48,5 +48,5 @@ def _client(name: str, token_format: str) -> dict[str, object]:
         "audiences": ["https://api.example.com"],
         "introspect": "own",
         "access_token": {"format": token_format, "seconds": 3600},
-        "rate_limit_per_minute": REQUESTS_PER_MINUTE,
+        "rate_limit_per_minute": per_minute,
     }

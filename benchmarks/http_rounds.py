@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import rows
+from benchmarks import limit_rows, rows
 from benchmarks.load import Load
 from benchmarks.machine import split_cores
 from benchmarks.rounds import Arm, interleave, progress
@@ -49,6 +49,7 @@ def measure(
         arms = [_arm(rows.yardstick(bare), bare, load_cores)]
         # It answers 200 to everything, which is all that a collector has to do here.
         collector = running.enter_context(bare_server(load_cores)).url("") if len(trees) == 1 else None
+        servers: list[Server] = []
         of_trees: list[list[Arm]] = []
         wanted: tuple[Row, ...] = ()
         others: tuple[Row, ...] = ()
@@ -57,6 +58,7 @@ def measure(
             server = running.enter_context(
                 service(server_cores, settings, tree=tree.path, python=tree.python, name=tree.name)
             )
+            servers.append(server)
             tokens = folder / f"tokens-of-{server.pid}"
             progress(f"{tree.name}: issuing {rows.LIVE_TOKENS:,} tokens")
             rows.collect_tokens(server, tokens, rows.LIVE_TOKENS, load_cores)
@@ -71,7 +73,20 @@ def measure(
             unseen = running.enter_context(
                 service(server_cores, rows.settings(folder) | rows.UNSEEN, tree=trees[0].path, name="unseen")
             )
-            for server, of_server in ((asgi, rows.asgi_rows(asgi)), (unseen, rows.unseen_rows(unseen))):
+            unlimited = running.enter_context(
+                service(
+                    server_cores,
+                    limit_rows.unlimited_settings(folder, collector=collector),
+                    tree=trees[0].path,
+                    name="limits off",
+                )
+            )
+            for server, of_server in (
+                (asgi, rows.asgi_rows(asgi)),
+                (unseen, rows.unseen_rows(unseen)),
+                (servers[0], (limit_rows.limited_row(servers[0], folder),)),
+                (unlimited, limit_rows.unlimited_rows(unlimited, folder)),
+            ):
                 more = tuple(row for row in of_server if _is_wanted(row, only))
                 arms += [_arm(row, server, load_cores) for row in more]
                 others += more

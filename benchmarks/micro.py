@@ -27,11 +27,10 @@ from app.protocol.form import FORM_CONTENT_TYPE, parse_body
 from app.protocol.introspection import encode_introspection, introspect_access_token
 from app.protocol.opaque_token import new_tag, new_token, token_kind, token_ref
 from app.protocol.scopes import grant_scope
-from app.ratelimit.limiter import RateLimiter
 from app.storage.interface import Issuance
 from app.storage.memory import MemoryStore
 from app.web.asgi import App, Message
-from benchmarks import clients, micro_crypto, rows
+from benchmarks import clients, limit_rows, micro_crypto, rows
 from benchmarks.micro_store import concurrent_works, run_now, scope_works, store_works
 from benchmarks.repetition import Work
 
@@ -58,7 +57,7 @@ async def works() -> dict[str, Work]:
         **_parsing(caller),
         **_tokens(store, caller),
         **_signing(keeper.ring),
-        **_accounting(metrics),
+        **_accounting(metrics, caller),
         **store_works(),
         **scope_works(),
         **micro_crypto.works(),
@@ -128,15 +127,13 @@ def _signing(ring: KeyRing) -> dict[str, Work]:
     }
 
 
-def _accounting(metrics: Metrics) -> dict[str, Work]:
-    limiter = RateLimiter()
-
+def _accounting(metrics: Metrics, caller: Client) -> dict[str, Work]:
     def record() -> None:
         metrics.finished(("POST", "/oauth/introspect", 200, "introspect", "active"), 0.00004)
         metrics.rate_limited("client", False)
 
     return {
-        "limiter: admit": lambda: limiter.retry_after("c", clients.REQUESTS_PER_MINUTE, clock.monotonic()),
+        **limit_rows.steps(metrics, caller),
         "metrics: two histograms and a counter": record,
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from benchmarks import limit_rows
 from benchmarks.live_tokens import LiveTokens
 from benchmarks.machine import Machine
 from benchmarks.memory import IDLE_TARGET_MB, TOKENS_TARGET_MB, Memory
@@ -93,6 +94,7 @@ def sizes(results: Results) -> Iterator[tuple[str, str, str, str]]:
     """What is small or short: name, figure, target, verdict."""
     memory, start = results.memory, results.start_seconds
     yield from _redis_comparisons({row.name: row for row in results.redis_rows})
+    yield from _limit_comparisons(results)
     if memory is not None:
         idle_met = memory.idle_mb <= IDLE_TARGET_MB
         growth_met = memory.growth_mb <= TOKENS_TARGET_MB
@@ -130,6 +132,17 @@ def _redis_comparisons(of: Mapping[str, RowResult]) -> Iterator[tuple[str, str, 
     if paced is not None and in_memory is not None:
         added = paced.p50_ms - in_memory.p50_ms
         yield "p50 at a quarter of the rate, Redis over memory", f"{added:+.2f} ms", "<= 1 ms", verdict(added <= 1)
+
+
+def _limit_comparisons(results: Results) -> Iterator[tuple[str, str, str, str]]:
+    """What the limits cost, beside their targets."""
+    for load, added in limit_rows.added_ms({row.name: row.loads for row in results.rows}):
+        target = limit_rows.P99_TARGET_MS
+        yield f"p99 {load}, limits on over off", f"{added:+.2f} ms", f"<= {target:g} ms", verdict(added <= target)
+    decision = results.steps_ns.get(limit_rows.DECISION)
+    if decision is not None:
+        us, target = decision.median / 1e3, limit_rows.DECISION_TARGET_US
+        yield "a decision of the limiter", f"{us:.2f} us", f"<= {target:g} us", verdict(us <= target)
 
 
 def _cost(one: RowResult, two: RowResult) -> float:

@@ -14,10 +14,10 @@ import hmac
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
-from app.endpoints.argon2id import NoPlace
 from app.endpoints.client_keys import ClientKeys, Keys
 from app.endpoints.exchange import Proof, Request
 from app.endpoints.limits import Limits
+from app.endpoints.waiting_room import NoPlace
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
 from app.protocol.client_assertion import SIGNED_BY_NONE, VerifiedAssertion, peek_subject, verify_assertion
 from app.protocol.client_auth import (

@@ -5,7 +5,7 @@
 | client | requests of an authenticated client | client; a public client's by address too: anybody may use its name |
 | introspection | introspection by clients that are let see others' tokens; off by default | client |
 | failure | failed client authentication | address and client, and address alone |
-| secret_check | chosen secrets that wait to be verified (:mod:`app.endpoints.argon2id`) | address, stored hash |
+| secret_check | chosen secrets that wait to be verified (:mod:`app.endpoints.waiting_room`) | address, stored hash |
 
 A refusal is 429 with ``Retry-After`` (RFC 6585 section 4) and the fields ``RateLimit-Policy`` and ``RateLimit``
 (draft-ietf-httpapi-ratelimit-headers-11, of May 2026). They stand on refusals alone: on every answer they would tell
@@ -17,8 +17,8 @@ import math
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from app.endpoints.argon2id import PLACES
 from app.endpoints.exchange import Request
+from app.endpoints.waiting_room import PLACES
 from app.model.clients import Client, ClientAuthMethod, IntrospectionPolicy
 from app.observability.audit import Audit
 from app.observability.metrics import Metrics

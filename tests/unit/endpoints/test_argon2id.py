@@ -10,7 +10,8 @@ from functools import partial
 import pytest
 from argon2 import PasswordHasher
 
-from app.endpoints.argon2id import MAX_KNOWN, Argon2idVerifier, NoPlace, Places
+from app.endpoints.argon2id import Argon2idVerifier
+from app.endpoints.waiting_room import MAX_REMEMBERED, NoPlace, Places
 
 pytestmark = pytest.mark.anyio
 
@@ -134,7 +135,7 @@ async def test_one_ipv6_network_is_one_address(executor: ThreadPoolExecutor) -> 
 
 
 async def test_a_crowd_that_guesses_at_one_client_leaves_the_others_their_places(executor: ThreadPoolExecutor) -> None:
-    verifier = Argon2idVerifier(executor, Places(all=20, of_strangers_at_hash=10))
+    verifier = Argon2idVerifier(executor, Places(all=20, of_crowd_at_hash=10))
     with held(executor):
         crowd = await wait_with(verifier, *strangers(100))
         (other,) = await wait_with(verifier, "203.0.113.1", secret="other", phc=OTHER)
@@ -155,6 +156,16 @@ async def test_where_all_is_full_who_has_most_gives_way_to_who_has_less(executor
     assert await outcomes(few) == [False, False]
 
 
+async def test_crowds_that_guess_at_two_clients_take_no_place_from_a_third(executor: ThreadPoolExecutor) -> None:
+    verifier = Argon2idVerifier(executor, Places(all=20, of_crowd_at_hash=10))
+    with held(executor):
+        crowd = await wait_with(verifier, *strangers(20))
+        crowd += await wait_with(verifier, *strangers(20), phc=HASHER.hash("second", salt=SALT))
+        (third,) = await wait_with(verifier, "203.0.113.1", secret="other", phc=OTHER)
+    assert await third is True
+    assert (await outcomes(crowd)).count(NoPlace) >= 20
+
+
 async def test_addresses_take_turns(executor: ThreadPoolExecutor) -> None:
     verifier, finished = Argon2idVerifier(executor), list[str]()
     with held(executor):
@@ -166,7 +177,7 @@ async def test_addresses_take_turns(executor: ThreadPoolExecutor) -> None:
 
 
 async def test_who_was_right_from_here_before_is_not_lost_in_the_crowd(executor: ThreadPoolExecutor) -> None:
-    verifier, finished = Argon2idVerifier(executor, Places(all=20, of_strangers_at_hash=20)), list[str]()
+    verifier, finished = Argon2idVerifier(executor, Places(all=20, of_crowd_at_hash=20)), list[str]()
     assert await verifier.verify(PHC, "hunter2", "203.0.113.1")
     with held(executor):
         crowd = await wait_with(verifier, *strangers(100))
@@ -179,8 +190,32 @@ async def test_who_was_right_from_here_before_is_not_lost_in_the_crowd(executor:
     await outcomes(crowd)
 
 
+async def test_who_comes_again_as_it_was_told_goes_before_those_who_come_once(executor: ThreadPoolExecutor) -> None:
+    verifier = Argon2idVerifier(executor, Places(all=20, of_crowd_at_hash=10))
+    with held(executor):
+        crowd = await wait_with(verifier, *strangers(100))
+        with pytest.raises(NoPlace):
+            await verifier.verify(PHC, "hunter2", "203.0.113.1")
+        crowd += await wait_with(verifier, *(f"192.0.2.{number}" for number in range(100)))
+        (real,) = await wait_with(verifier, "203.0.113.1", secret="hunter2")
+        # Once: a place that was found is no claim to the next one.
+        verifier._room._right.forget(("203.0.113.1", PHC))
+        with pytest.raises(NoPlace):
+            await verifier.verify(PHC, "hunter2", "203.0.113.1")
+    assert await real is True
+    assert (await outcomes(crowd)).count(NoPlace) == 191
+
+
+async def test_who_floods_from_one_address_gains_nothing_by_coming_again(executor: ThreadPoolExecutor) -> None:
+    verifier = Argon2idVerifier(executor, Places(of_address_at_hash=2))
+    with held(executor):
+        flood = await wait_with(verifier, *(["203.0.113.66"] * 50))
+        assert len(verifier._room._refused) == 0
+    assert (await outcomes(flood)).count(NoPlace) == 48
+
+
 async def test_an_address_that_was_right_at_one_client_is_a_stranger_at_another(executor: ThreadPoolExecutor) -> None:
-    verifier = Argon2idVerifier(executor, Places(of_strangers_at_hash=1))
+    verifier = Argon2idVerifier(executor, Places(of_crowd_at_hash=1))
     assert await verifier.verify(OTHER, "other", "203.0.113.1")
     with held(executor):
         (crowd,) = await wait_with(verifier, "198.51.100.1")
@@ -193,8 +228,12 @@ async def test_nothing_is_kept_of_who_was_wrong_and_little_of_who_was_right(exec
     verifier = Argon2idVerifier(executor)
     for number in range(200):
         assert not await verifier.verify(PHC, "guess", f"198.51.100.{number}")
-    assert {len(counted) for counted in (verifier._of_address, verifier._of_pair, verifier._of_strangers)} == {0}
-    assert len(verifier._known) == 0
-    for number in range(MAX_KNOWN + 10):
-        verifier._remember((str(number), PHC))
-    assert len(verifier._known) == MAX_KNOWN
+    assert {
+        len(counted) for counted in (verifier._room._of_address, verifier._room._of_pair, verifier._room._of_crowd)
+    } == {0}
+    assert (len(verifier._room._right), len(verifier._room._refused)) == (0, 0)
+    full = Argon2idVerifier(executor, Places(all=0))
+    for number in range(MAX_REMEMBERED + 10):
+        with pytest.raises(NoPlace):
+            await full.verify(PHC, "guess", str(number))
+    assert len(full._room._refused) == MAX_REMEMBERED

@@ -15,9 +15,10 @@ from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from app.endpoints.argon2id import Argon2idVerifier, Places
+from app.endpoints.argon2id import Argon2idVerifier
 from app.endpoints.client_authentication import KnownCredentials, VerifiedSecrets
 from app.endpoints.exchange import Proof, Request
+from app.endpoints.waiting_room import Places
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
 from app.protocol.client_auth import ASSERTION_TYPE
 from app.protocol.form import FORM_CONTENT_TYPE

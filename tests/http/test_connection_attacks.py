@@ -1,0 +1,220 @@
+"""Attacks by connections in every mode: bounded, timed out, and felt by nobody who asks as one should.
+
+Beside each attack a client gets tokens over new connections, and a probe asks the listener for metrics; neither may
+fail. The settings make the service's patience short, so that what it ends is seen to end.
+"""
+
+import base64
+import contextlib
+import http.client
+import json
+import resource
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.composition.allocator import LOOK_SECONDS
+from benchmarks.load import Script, run_wrk
+from benchmarks.machine import split_cores
+from tests.conftest import RequireProgram
+from tests.programs.connection_attacks import ATTACKS
+from tests.programs.liveness import Liveness, probing
+from tests.programs.raw_http import exchange, request_bytes
+from tests.programs.service_calls import ServiceCalls
+from tests.programs.service_clients import BASIC
+from tests.programs.service_fixtures import StartService
+from tests.programs.service_process import ROOT, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+SECONDS = 5
+LONGEST_SECONDS = 60
+"""Of an attack that waits until the service has ended all of it."""
+HEAD_SECONDS = 1
+KEEP_ALIVE_SECONDS = 10
+GIVEN_BACK_SECONDS = LOOK_SECONDS + 1
+LOST_BYTES = 4_000_000
+"""What an attack may leave behind that the same attack before it had not."""
+CALLER = BASIC._replace(entry={**BASIC.entry, "rate_limit_per_minute": "unlimited"})
+AUTHORIZATION = b"Basic " + base64.b64encode(":".join(CALLER.basic).encode())
+FORM = (b"content-type", b"application/x-www-form-urlencoded")
+TOKEN_REQUEST = request_bytes(
+    "POST", "/oauth/token", ((b"authorization", AUTHORIZATION), FORM), b"grant_type=client_credentials"
+)
+OVERLOAD = 3
+OVERLOAD_SECONDS = 8
+CONNECTIONS_OF_OVERLOAD = (192, 2000)
+
+
+@pytest.fixture(scope="module")
+def attacked(start_module_service: StartService) -> Iterator[ServiceCalls]:
+    calls = ServiceCalls(
+        start_module_service(
+            clients=(CALLER,),
+            REQUEST_TIMEOUT_SECONDS=str(HEAD_SECONDS),
+            KEEP_ALIVE_SECONDS=str(KEEP_ALIVE_SECONDS),
+            MAX_CONNECTIONS="12000",
+            LOG_LEVEL="error",
+            AUDIT_LOG="off",
+        )
+    )
+    yield calls
+    calls.close()
+
+
+def resident(service: ServiceCalls) -> int:
+    return int(Path(f"/proc/{service.process.pid}/statm").read_text().split()[1]) * 4096
+
+
+def sockets(service: ServiceCalls) -> int:
+    links = Path(f"/proc/{service.process.pid}/fd").iterdir()
+    count = 0
+    for link in links:
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            count += link.readlink().name.startswith("socket:")
+    return count
+
+
+class Beside:
+    """What was seen of the service while something went on."""
+
+    def __init__(self, live: Liveness) -> None:
+        self.live = live
+        self.token_seconds: list[float] = []
+        self.refusals: list[object] = []
+        self.most_resident = 0
+        self.most_sockets = 0
+
+
+@contextlib.contextmanager
+def watched(service: ServiceCalls) -> Iterator[Beside]:
+    """Probe the service, get tokens from it over new connections, and weigh it, until the block ends."""
+    stopping = threading.Event()
+    with probing(service.process.metrics_url) as live:
+        seen = Beside(live)
+
+        def watch() -> None:
+            while not stopping.wait(0.05):
+                started = time.monotonic()
+                try:
+                    status = exchange(service.process.address, TOKEN_REQUEST, timeout=5).status
+                    if status != 200:
+                        seen.refusals.append(status)
+                except (OSError, http.client.HTTPException) as error:
+                    seen.refusals.append(repr(error))
+                seen.token_seconds.append(time.monotonic() - started)
+                seen.most_resident = max(seen.most_resident, resident(service))
+                seen.most_sockets = max(seen.most_sockets, sockets(service))
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield seen
+        finally:
+            stopping.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_is_bounded_and_felt_by_nobody_else(attacked: ServiceCalls, fast_path: str, name: str) -> None:
+    attack, service = ATTACKS[name], attacked
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert hard >= attack.connections + 1000, f"the limit on open files is {hard}"
+    command = [sys.executable, "-m", "tests.programs.connection_attacks", name]
+    seconds = LONGEST_SECONDS if attack.again_seconds is None else SECONDS
+    command += [*map(str, service.process.address), str(seconds)]
+    left, before = [], 0
+    service.access_token(CALLER)
+    for _ in range(2):
+        before = before or resident(service)
+        with watched(service) as seen:
+            done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        came_to = json.loads(done.stdout)
+        wait_until(lambda: sockets(service) < 50, "the end of the connections")
+        time.sleep(GIVEN_BACK_SECONDS)
+        service.access_token(CALLER)
+        left.append(resident(service))
+        slowest = max(seen.token_seconds) * 1e3
+        print(
+            f"{fast_path}, {name}: {came_to}; at most {seen.most_sockets} sockets, resident {before / 1e6:.1f}, "
+            f"{seen.most_resident / 1e6:.1f}, {left[-1] / 1e6:.1f} MB; {len(seen.token_seconds)} tokens, slowest "
+            f"{slowest:.0f} ms; {seen.live}"
+        )
+        assert seen.refusals == []
+        assert seen.live.failures == []
+        assert came_to["smuggled"] == 0
+        assert set(came_to["answers"]) <= {"200", "400", "408", "413", "415", "431", "501", "505"}
+        # Every connection that was there in the beginning was ended by the service.
+        assert came_to["ended"] >= attack.connections
+    assert left[1] - left[0] < LOST_BYTES, (before, left)
+
+
+def one_introspection(service: ServiceCalls) -> bytes:
+    """The request as bytes, for a connection that goes on."""
+    form = f"token={service.access_token(CALLER)}".encode()
+    lines = (
+        b"POST /oauth/introspect HTTP/1.1",
+        b"host: x",
+        b"authorization: " + AUTHORIZATION,
+        b": ".join(FORM),
+        b"content-length: %d" % len(form),
+    )
+    return b"\r\n".join(lines) + b"\r\n\r\n" + form
+
+
+def length_of_answer(service: ServiceCalls, request: bytes) -> int:
+    with socket.create_connection(service.process.address, timeout=5) as connection:
+        connection.sendall(request)
+        received = b""
+        while not received.endswith(b"}"):
+            received += connection.recv(65_536)
+    return len(received)
+
+
+@pytest.mark.parametrize("connections", CONNECTIONS_OF_OVERLOAD)
+def test_the_probe_is_answered_at_three_times_saturation(
+    attacked: ServiceCalls,
+    fast_path: str,
+    connections: int,
+    tmp_path: Path,
+    require_program: RequireProgram,
+) -> None:
+    require_program("wrk")
+    request = one_introspection(attacked)
+    (tmp_path / "request").write_bytes(request)
+    _, load_cores = split_cores()
+    script = Script.same("POST", *_authorization_and_form(request))
+    url = f"{attacked.process.base_url}/oauth/introspect"
+    capacity = run_wrk(url, script, seconds=3, connections=64, cores=load_cores)
+    assert capacity.refused == capacity.failed == 0
+    command = [sys.executable, "-m", "tests.programs.overload", *map(str, attacked.process.address)]
+    command += [str(connections), str(OVERLOAD * capacity.rate), str(OVERLOAD_SECONDS), str(tmp_path / "request")]
+    command += [str(length_of_answer(attacked, request))]
+    before = resident(attacked)
+    with probing(attacked.process.metrics_url) as live:
+        done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    came_to = json.loads(done.stdout)
+    grown = resident(attacked) - before
+    print(
+        f"{fast_path}, {connections} connections: at most {capacity.rate:.0f} a second, then {came_to} in "
+        f"{OVERLOAD_SECONDS} s; grown by {grown / 1e6:.1f} MB; {live}"
+    )
+    assert live.failures == []
+    assert len(live.seconds) >= 5
+    assert came_to["due"] >= 2.9 * capacity.rate * OVERLOAD_SECONDS
+    wait_until(lambda: sockets(attacked) < 50, "the end of the connections")
+    assert attacked.access_token(CALLER)
+
+
+def _authorization_and_form(request: bytes) -> tuple[str, str]:
+    head, _, form = request.decode().partition("\r\n\r\n")
+    (authorization,) = (line for line in head.split("\r\n") if line.startswith("authorization: "))
+    return authorization.removeprefix("authorization: "), form
