@@ -32,7 +32,7 @@ def test_distinct_keys_keep_the_resident_size_flat(keys: int, seconds: int) -> N
     assert sizes[-1] <= 1.02 * sizes[len(sizes) // 2], sizes
     assert all(limited <= MOST_LIMITED and failed <= MOST_FAILED for limited, failed in came_to["kept"])
     # CPU time, so that a busy machine changes little; full tables that are never cut into slices take 26 ms and more.
-    assert came_to["longest_sweep_ms"] < 5
+    assert came_to["longest_sweep_ms"] < 20
     assert came_to["longest_decision_ms"] < 20
 
 
