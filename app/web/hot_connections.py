@@ -6,7 +6,8 @@ hands every other request to the ASGI application, which answers the same routes
 Rules:
 - A request is answered here only if its turn has come when its head is complete, and the client reads what it is sent.
   Whatever comes while another is waiting for its answer takes its place in the ordinary queue, so order is kept.
-- Bytes that came at once get so many answers at once as may wait otherwise, then other connections have their turn.
+- Bytes that came at once get so many answers at once as may wait otherwise, fewer where there are many connections, and
+  then others have their turn: turns of the loop are short, and probes are answered in time.
 - An answer that waits for the store waits in a task of the server's: SIGTERM waits for it, the client's leaving does
   not end it (a write is never left half way), and nothing is sent to who has left.
 - Nothing that follows the end of a connection is looked at (RFC 9112 section 9.6).
@@ -28,6 +29,8 @@ from app.web.known_heads import KnownHead, copy_request, known_head
 from app.web.request_heads import read_fields
 from app.web.routes import Route
 
+_AT_ONCE_OF_ALL = 1024
+"""Requests, beyond one of each connection, that the connections together get answered in one turn of the loop."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _BODILESS = frozenset({204, 304})
 
@@ -137,7 +140,7 @@ class HotConnection(Connection):
         route = self._routes.get(self.url)
         if (
             route is None
-            or self._at_once >= WAITING
+            or (self._at_once and self._at_once >= self._share())
             or not self._may_answer_now()
             or self.flow.write_paused
             or self.transport.is_closing()
@@ -156,6 +159,10 @@ class HotConnection(Connection):
             self.transport.write(_CONTINUE)
         elif exchange.keep_alive:
             self._begun = True
+
+    def _share(self) -> int:
+        """How many requests of this connection may be answered in one turn of the loop."""
+        return max(1, min(WAITING, _AT_ONCE_OF_ALL // len(self.connections)))
 
     def on_body(self, body: bytes) -> None:
         exchange = self._exchange

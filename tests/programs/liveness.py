@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 PROBE_SECONDS = 0.1
 """Between two probes."""
-TIMEOUT_SECONDS = 1.0
-"""Kubernetes' default for ``timeoutSeconds``; the chart allows five."""
+TIMEOUT_SECONDS = 5.0
+"""As in the chart (``probes.liveness.timeoutSeconds``)."""
 
 
 class Liveness:
