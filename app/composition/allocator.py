@@ -10,6 +10,7 @@ with the size fixed 54, 57, 56, 59, 60. A map and its release cost a few microse
 import asyncio
 import ctypes
 import os
+from collections.abc import Callable
 
 M_MMAP_THRESHOLD = -3
 """The parameter's number in glibc's malloc.h."""
@@ -57,7 +58,7 @@ class _Mallinfo2(ctypes.Structure):
     )
 
 
-async def give_back_free_pages(every_seconds: float = LOOK_SECONDS) -> None:
+async def give_back_free_pages(resident_bytes: Callable[[], int], every_seconds: float = LOOK_SECONDS) -> None:
     """Give free memory inside the heap back to the system, whenever there is much of it, for ever.
 
     Thousands of connections that were held open, each with half a body, leave free blocks between others that live:
@@ -70,12 +71,13 @@ async def give_back_free_pages(every_seconds: float = LOOK_SECONDS) -> None:
         return  # not glibc, or older than 2.33
     mallinfo2.restype, mallinfo2.argtypes = _Mallinfo2, ()
     malloc_trim.restype, malloc_trim.argtypes = ctypes.c_int, (ctypes.c_size_t,)
-    known = mallinfo2().fordblks
+    known_free, known_resident = mallinfo2().fordblks, resident_bytes()
     while True:
         await asyncio.sleep(every_seconds)
-        free = mallinfo2().fordblks
-        if free >= known + FREED_BYTES:
+        free, resident = mallinfo2().fordblks, resident_bytes()
+        # What was given back counts as free all the same. So either more is free now, or what was given back was used
+        # and freed again, which shows in the resident size alone.
+        if free >= known_free + FREED_BYTES or (free >= FREED_BYTES and resident >= known_resident + FREED_BYTES):
             malloc_trim(0)
-            free = mallinfo2().fordblks
-            known = free  # what was given back counts as free all the same
-        known = min(known, free)
+            known_free, known_resident = mallinfo2().fordblks, resident_bytes()
+        known_free, known_resident = min(known_free, free), min(known_resident, resident)

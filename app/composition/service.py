@@ -156,7 +156,7 @@ class Service:
         self._in_background(watch_loop(self.metrics, clock.monotonic, clock.cpu_seconds_of_this_thread))
         self._in_background(self._sampler.run())
         self._in_background(self._limits.sweep_regularly())
-        self._in_background(give_back_free_pages())
+        self._in_background(give_back_free_pages(read_resident_bytes))
         self._in_background(watch_certificates(certificate_files(self.settings), self.metrics.certificates_end))
         if self._probe is not None:
             self._in_background(self._probe.run())

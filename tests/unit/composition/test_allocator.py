@@ -45,15 +45,17 @@ def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 before = resident()
 async def live():
-    giving_back = asyncio.create_task(allocator.give_back_free_pages(0.01)) if {gives_back} else None
+    giving_back = asyncio.create_task(allocator.give_back_free_pages(resident, 0.01)) if {gives_back} else None
     await asyncio.sleep(0.1)
-    bodies, kept = [], []
-    for _ in range(2000):
-        bodies.append(bytearray(20_000))
-        kept.append(bytearray(1_000))
-    await asyncio.sleep(0.1)
-    del bodies
-    await asyncio.sleep(0.2)
+    kept = []
+    for _ in range(3):  # what was given back is used again, and freed again
+        bodies = []
+        for _ in range(2000):
+            bodies.append(bytearray(20_000))
+            kept.append(bytearray(1_000))
+        await asyncio.sleep(0.1)
+        del bodies
+        await asyncio.sleep(0.2)
     return kept
 kept = asyncio.run(live())
 print(resident() - before)
