@@ -34,7 +34,7 @@ from tests.programs.service_process import ROOT, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-SECONDS = 5
+SECONDS = 8
 LONGEST_SECONDS = 60
 """Of an attack that waits until the service has ended all of it."""
 HEAD_SECONDS = 1
