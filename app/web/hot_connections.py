@@ -162,7 +162,7 @@ class HotConnection(Connection):
 
     def _share(self) -> int:
         """How many requests of this connection may be answered in one turn of the loop."""
-        return max(1, min(WAITING, _AT_ONCE_OF_ALL // len(self.connections)))
+        return max(1, min(WAITING, _AT_ONCE_OF_ALL // max(1, len(self.connections))))
 
     def on_body(self, body: bytes) -> None:
         exchange = self._exchange
