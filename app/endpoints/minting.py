@@ -136,16 +136,16 @@ class Mint:
         self, issue: Issue, client: Client, now: float, *, expires_at: int, family: FamilyLife | None, tag: str
     ) -> str | Coroutine[Any, Any, str]:
         claims = AccessTokenClaims(
-            iss=self._issuer,
-            sub=issue.subject,
-            aud=access_token.audience_claim(issue.audience),
-            client_id=client.id,
+            self._issuer,
+            issue.subject,
+            access_token.audience_claim(issue.audience),
+            client.id,
             # Of the family's slot, where there is one: its revocation mark lies there.
-            jti=new_family(tag, self._random_bytes) if family else new_jti(self._random_bytes),
-            iat=int(now),
-            exp=expires_at,
-            scope=issue.scope,
-            family=family.name if family else None,
+            new_family(tag, self._random_bytes) if family else new_jti(self._random_bytes),
+            int(now),
+            expires_at,
+            issue.scope,
+            family.name if family else None,
         )
         return self._sign(self._algorithm, access_token.TYP, access_token.encode_claims(claims), now)
 

@@ -20,6 +20,7 @@ def plain_parameter(request: Request, start: bytes) -> str | None:
 
     ``start`` is the parameter's name with its ``=``; None where the request has to be read in full.
     """
-    if request.content_type != FORM_CONTENT_TYPE or request.has_query:
+    body = request.body
+    if not body.startswith(start) or request.content_type != FORM_CONTENT_TYPE or request.has_query:
         return None
-    return plain_value(request.body, start)
+    return plain_value(body[len(start) :])

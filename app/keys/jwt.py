@@ -66,7 +66,7 @@ class Signer:
     def sign(self, algorithm: str, typ: str, payload: bytes, now: float) -> str | Coroutine[Any, Any, str]:
         """A signed JWT: at once for EC and EdDSA, to be awaited for RSA. Raises NoSigningKey or SigningQueueFull."""
         key = self._ring().signing_key(algorithm, now)
-        if not is_rsa(algorithm):
+        if not key.is_slow:
             return sign_now(key, typ, payload)
         if self._waiting >= MAX_WAITING_SIGNATURES:
             raise SigningQueueFull(f"{self._waiting} {algorithm} signatures are waiting for a thread")

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from app.keys.algorithms import PrivateKey, Sign, Verify, signer
+from app.keys.algorithms import PrivateKey, Sign, Verify, is_rsa, signer
 from app.keys.document import KeyEntry, RingDocument
 from app.keys.errors import NoSigningKey
 from app.keys.jwk import b64url
@@ -43,13 +43,14 @@ def state_of(entry: KeyEntry, now: float) -> KeyState:
 class SigningKey:
     """A private key with everything constant about its signatures prepared. Immutable to its users."""
 
-    __slots__ = ("_headers", "algorithm", "key", "kid", "sign")
+    __slots__ = ("_headers", "algorithm", "is_slow", "key", "kid", "sign")
 
     def __init__(self, kid: str, algorithm: str, key: PrivateKey) -> None:
         self.kid = kid
         self.algorithm = algorithm
         self.key = key
         self.sign: Sign = signer(algorithm, key)
+        self.is_slow = is_rsa(algorithm)
         self._headers: dict[str, bytes] = {}
         for typ in ("at+jwt", "JWT"):
             self.header(typ)

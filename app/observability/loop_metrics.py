@@ -93,24 +93,25 @@ class HistogramChild:
 class Observed:
     """Amounts that are not in their buckets yet, of one series or of several that observe the same."""
 
-    __slots__ = ("_children", "_waiting", "beside")
+    __slots__ = ("_children", "beside", "waiting")
 
     def __init__(self, *children: HistogramChild) -> None:
         self._children = children
-        self._waiting: list[float] = []
+        self.waiting: list[float] = []
+        """What is to be settled; whoever appends to it settles it before it has SETTLED_AT_ONCE."""
         self.beside: list[Observed] = []
         """Others that a series of this one is in."""
 
     def observe(self, amount: float) -> None:
         """Count ``amount`` in every series."""
-        waiting = self._waiting
+        waiting = self.waiting
         waiting.append(amount)
         if len(waiting) >= SETTLED_AT_ONCE:
             self.settle()
 
     def settle(self) -> None:
         """Put everything into its bucket."""
-        waiting = self._waiting
+        waiting = self.waiting
         if waiting:
             waiting.sort()
             for child in self._children:

@@ -15,7 +15,14 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from app.observability.loop_metrics import CounterChild, HistogramChild, LoopCounter, LoopHistogram, Observed
+from app.observability.loop_metrics import (
+    SETTLED_AT_ONCE,
+    CounterChild,
+    HistogramChild,
+    LoopCounter,
+    LoopHistogram,
+    Observed,
+)
 from app.observability.process_limits import ProcessLimits
 from app.observability.store_metrics import OPERATION_SECONDS, StoreMetrics
 
@@ -229,7 +236,10 @@ class Metrics:
             method, route, status, operation, outcome = request
             series = self.request_series(method, route, status)
             observed = self._finished[request] = series.observe_together(self._operations[operation, outcome])
-        observed.observe(seconds)
+        waiting = observed.waiting  # as Observed.observe() does it: this is the one that every request calls
+        waiting.append(seconds)
+        if len(waiting) >= SETTLED_AT_ONCE:
+            observed.settle()
 
     @property
     def introspections(self) -> int:

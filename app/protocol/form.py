@@ -127,15 +127,11 @@ def parse_form(body: bytes) -> Parameters:
     return _collect(pairs)
 
 
-def plain_value(body: bytes, start: bytes) -> str | None:
-    """The value of a form that is one parameter alone and needs no decoding, where it is that; else None.
+def plain_value(value: bytes) -> str | None:
+    """What stands behind a form's first ``=``, where that is one value that needs no decoding; else None.
 
-    ``start`` is the parameter's name with its ``=``. What :func:`parse_form` says of such a form is the same; to find
-    that out costs a third.
+    What :func:`parse_form` says of such a form is the same; to find that out costs a third.
     """
-    if not body.startswith(start):
-        return None
-    value = body[len(start) :]
     return value.decode("ascii") if value and not value.translate(None, _UNRESERVED) else None
 
 

@@ -65,7 +65,7 @@ def test_observations_wait_for_their_buckets_and_never_without_bound(count: int)
     child = LoopHistogram("seconds", "Time.", [], BUCKETS, CollectorRegistry()).labels()
     for _ in range(count):
         child.observe(0.002)
-        assert len(child.observed._waiting) < SETTLED_AT_ONCE
+        assert len(child.observed.waiting) < SETTLED_AT_ONCE
     assert child.counts[1] == sum(child.counts) == count
     assert child.total == pytest.approx(0.002 * count)
 

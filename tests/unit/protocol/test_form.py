@@ -332,8 +332,8 @@ def assert_sound(read: Parameters) -> None:
 @example(b"token=a\0")
 @example(b"token=a=b")
 def test_a_plain_value_is_what_the_form_says_and_nothing_else_is_plain(body: bytes) -> None:
-    value = plain_value(body, b"token=")
-    if value is not None:
+    value = plain_value(body.removeprefix(b"token="))
+    if value is not None and body.startswith(b"token="):
         parameters = parse_form(body)
         assert (parameters.get("token"), parameters.names, parameters.resources) == (value, {"token"}, ())
         assert not parameters.names_a_client
@@ -341,4 +341,4 @@ def test_a_plain_value_is_what_the_form_says_and_nothing_else_is_plain(body: byt
 
 @given(st.text("ABCXYZabcxyz0189-._~", min_size=1, max_size=100))
 def test_a_value_of_unreserved_characters_is_plain(value: str) -> None:
-    assert plain_value(f"token={value}".encode(), b"token=") == value
+    assert plain_value(value.encode()) == value
