@@ -4,9 +4,11 @@ The hashes are those of ``auth-service clients hash``: 64 MiB, three passes, fou
 """
 
 import base64
+import itertools
 import os
 import time
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -63,10 +65,13 @@ def guess_from(address: str, number: int) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n" + FORM
 
 
+FRESH = itertools.count(int(ip_address("10.0.0.1")))
+"""Addresses that were never seen, in no round: who comes from one again has been refused before, like a real client."""
+
 ATTACKERS: dict[str, Callable[[int], bytes]] = {
     "one address": lambda number: guess_from("203.0.113.66", number),
     "twenty addresses": lambda number: guess_from(f"203.0.113.{number % 20}", number),
-    "an address each": lambda number: guess_from(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", number),
+    "an address each": lambda number: guess_from(str(ip_address(next(FRESH))), number),
 }
 
 
