@@ -1,5 +1,6 @@
 """Traces as the settings want them."""
 
+import math
 import socket
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ import msgspec
 from app import __version__, clock, randomness
 from app.config.settings import Settings
 from app.config.tracing import parse_pairs
-from app.observability.head_sampling import HeadSampler
+from app.observability.head_sampling import MAX_PER_SECOND, HeadSampler
 from app.observability.metrics import Metrics
 from app.observability.tracing import NOTHING_TRACED, Traces
 
@@ -57,6 +58,8 @@ def open_traces(settings: Settings, metrics: Metrics) -> OpenTraces:
         parent_counts=tracing.parent_counts,
         random_bytes=randomness.random_bytes,
         monotonic=clock.monotonic,
+        # Who asks for all of them gets all of them.
+        max_per_second=MAX_PER_SECOND if tracing.ratio < 1 else math.inf,
     )
     scheme = urlsplit(settings.listeners.external_base_url).scheme
     return OpenTraces(Traces(sampler, OpenSpans(otlp.tracer, scheme), clock.unix_now_ns), otlp.close)

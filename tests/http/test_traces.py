@@ -9,7 +9,7 @@ import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from app.observability.head_sampling import MAX_ASKED_PER_SECOND
+from app.observability.head_sampling import MAX_PER_SECOND
 from tests.conftest import StartRedis
 from tests.programs.otlp_receiver import OtlpReceiver, attributes_of
 from tests.programs.ports import free_port
@@ -241,12 +241,12 @@ def test_callers_may_have_only_so_many_requests_recorded(start_service_once: Sta
         process = start_service_once(DRAIN_SECONDS="0", **settings)
         service = calls_of(process)
         started = time.monotonic()
-        for _ in range(MAX_ASKED_PER_SECOND * 3):
+        for _ in range(MAX_PER_SECOND * 3):
             service.http.get("/jwks.json", headers={"traceparent": RECORDED})
         seconds = time.monotonic() - started
         assert process.stop() == 0
         recorded = len(collector.requests())
-        assert min(MAX_ASKED_PER_SECOND, 1) <= recorded <= MAX_ASKED_PER_SECOND * (seconds + 2)
+        assert min(MAX_PER_SECOND, 1) <= recorded <= MAX_PER_SECOND * (seconds + 2)
         assert_nothing_secret(collector.raw.decode("latin-1"))
 
 

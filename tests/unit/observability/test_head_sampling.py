@@ -1,11 +1,12 @@
 """Who is traced is decided from a few bytes, by ratio or by the caller, and nobody can have everything recorded."""
 
+import math
 import random
 from itertools import pairwise
 
 import pytest
 
-from app.observability.head_sampling import MAX_ASKED_PER_SECOND, HeadSampler
+from app.observability.head_sampling import MAX_PER_SECOND, HeadSampler
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -17,9 +18,15 @@ class Clock:
         return self.now
 
 
-def sampler(ratio: float, *, parent_counts: bool = True, clock: Clock | None = None) -> HeadSampler:
+def sampler(
+    ratio: float, *, parent_counts: bool = True, clock: Clock | None = None, max_per_second: float = math.inf
+) -> HeadSampler:
     return HeadSampler(
-        ratio, parent_counts=parent_counts, random_bytes=random.Random(7).randbytes, monotonic=clock or Clock()
+        ratio,
+        parent_counts=parent_counts,
+        random_bytes=random.Random(7).randbytes,
+        monotonic=clock or Clock(),
+        max_per_second=max_per_second,
     )
 
 
@@ -67,6 +74,23 @@ def test_callers_are_obeyed_so_many_times_a_second() -> None:
     clock = Clock()
     one = sampler(0.0, clock=clock)
     field = f"00-{TRACE}-{CALLER}-01".encode()
-    assert sum(one.samples(field) for _ in range(1_000)) == MAX_ASKED_PER_SECOND
+    assert sum(one.samples(field) for _ in range(1_000)) == MAX_PER_SECOND
     clock.now += 1
-    assert sum(one.samples(field) for _ in range(1_000)) == MAX_ASKED_PER_SECOND
+    assert sum(one.samples(field) for _ in range(1_000)) == MAX_PER_SECOND
+
+
+@pytest.mark.parametrize("field", [None, f"00-{TRACE[:16]}{'0' * 16}-{CALLER}-00".encode()])
+def test_a_ratio_chooses_no_more_than_its_bound_in_a_second(field: bytes | None) -> None:
+    """Nor for trace ids that were made up so as to be chosen."""
+    clock = Clock()
+    one = sampler(0.5, parent_counts=False, clock=clock, max_per_second=10)
+    for _ in range(3):
+        assert sum(one.samples(field) for _ in range(1_000)) == 10
+        clock.now += 1
+
+
+def test_what_callers_ask_for_takes_nothing_of_what_a_ratio_chooses() -> None:
+    one = sampler(0.5, max_per_second=10)
+    asked = f"00-{TRACE}-{CALLER}-01".encode()
+    assert sum(one.samples(asked) for _ in range(1_000)) == MAX_PER_SECOND
+    assert sum(one.samples(None) for _ in range(1_000)) == 10
