@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from click.testing import CliRunner, Result
 
-from app.cli import cli
 from app.storage.interface import IssuedFacts, Rotation
 from app.storage.redis.store import RedisStore
 from tests.conformance.issued import Grant, new_grant, new_ref
@@ -20,6 +22,8 @@ from tests.redis.conftest import PREFIX, OpenStore
 from tests.redis.sentinels import Sentinels
 
 pytestmark = pytest.mark.anyio
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(params=["single", "sentinel", "cluster"])
@@ -34,9 +38,33 @@ def deployment(request: pytest.FixtureRequest, redis_process: StartRedis, tmp_pa
             yield watching.url
 
 
-def fence(*arguments: str, **environ: str | None) -> Result:
-    settings = {"REDIS_KEY_PREFIX": PREFIX, "CLIENT_CREDENTIALS": None, "CLIENTS_FILE": None} | environ
-    return CliRunner().invoke(cli, ("store", "fence", *arguments), env=settings, prog_name="auth-service")
+class Done(NamedTuple):
+    """What the command came to."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+
+def fence(*arguments: str, **environ: str | None) -> Done:
+    """The command as operators run it: a process of its own, whose connections end with it."""
+    unset = ("CLIENT_CREDENTIALS", "CLIENTS_FILE", *(name for name, value in environ.items() if value is None))
+    inherited = {name: value for name, value in os.environ.items() if name not in unset}
+    given = {name: value for name, value in environ.items() if value is not None}
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "store", "fence", *arguments],
+        cwd=REPOSITORY,
+        env={**inherited, "REDIS_KEY_PREFIX": PREFIX, **given},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 async def until_refused(replica: RedisStore, grant: Grant) -> None:
