@@ -50,7 +50,7 @@ def test_an_old_connection_is_ended_by_an_answer_each_at_a_time_of_its_own(
     assert len(ended) == POOL
     assert min(ended) >= YOUNGEST - 0.1  # the service counts from when it took the connection on
     assert max(ended) <= AGE + 1  # a loaded machine is late
-    assert len({round(age, 1) for age in ended}) > 1
+    assert max(ended) - min(ended) > 0.02  # of the 0.2 over which chance spreads them: a tenth for all is one in 10^6
 
 
 def test_probes_and_scrapes_keep_theirs_and_zero_is_no_limit(start_service: StartService) -> None:
