@@ -4,7 +4,6 @@ Files that exist are kept, so that the same commands work after a restart. The s
 user can read; the printed commands read them from there.
 """
 
-import base64
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ import yaml
 
 from app import randomness
 from app.config.settings import Settings
+from app.protocol.base64url import base64url
 
 CLIENT_ID = "demo"
 
@@ -72,7 +72,7 @@ def prepare_demo(folder: Path, environ: Mapping[str, str]) -> Demo:
 
 
 def _new_secret() -> str:
-    return base64.urlsafe_b64encode(randomness.random_bytes(32)).rstrip(b"=").decode()
+    return base64url(randomness.random_bytes(32)).decode("ascii")
 
 
 def _keep(path: Path, make: Callable[[], str]) -> None:

@@ -4,10 +4,10 @@ A generated secret is ``ascs_`` and 256 random bits in base64url: the prefix let
 that a fast hash is enough.
 """
 
-import base64
 import re
 from typing import Final
 
+from app.protocol.base64url import base64url
 from app.protocol.client_auth import sha256_secret
 from app.randomness import RandomBytes
 
@@ -17,7 +17,7 @@ _ID_BYTES: Final = 8
 
 
 def new_secret(random_bytes: RandomBytes) -> str:
-    return _PREFIX + _base64url(random_bytes(_SECRET_BYTES))
+    return _PREFIX + base64url(random_bytes(_SECRET_BYTES)).decode("ascii")
 
 
 def new_client_id(random_bytes: RandomBytes) -> str:
@@ -32,8 +32,4 @@ def looks_generated(secret: str) -> bool:
 
 def sha256_entry(secret: str) -> str:
     """The ``hash`` of a clients file's secret."""
-    return f"sha256:{_base64url(sha256_secret(secret))}"
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return f"sha256:{base64url(sha256_secret(secret)).decode('ascii')}"

@@ -4,7 +4,7 @@ Rules: only public members are ever produced; what is read is canonical, so that
 """
 
 import hashlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from app.keys.algorithms import ALGORITHMS, PublicKey, fits
+from app.protocol.base64url import base64url
 
 
 def public_jwk(key: PublicKey) -> dict[str, str]:
@@ -64,14 +65,14 @@ def thumbprint(jwk: dict[str, str]) -> str:
 
 def b64url(data: bytes) -> str:
     """base64url without padding (RFC 7515 appendix C)."""
-    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return base64url(data).decode("ascii")
 
 
 def unb64url(text: str) -> bytes:
     """The bytes of canonical base64url without padding. Raises ValueError for everything else."""
     encoded = text.encode("ascii")
     data = urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4))
-    if urlsafe_b64encode(data).rstrip(b"=") != encoded:
+    if base64url(data) != encoded:
         raise ValueError("not canonical base64url")
     return data
 

@@ -79,7 +79,11 @@ class Origin(Protocol):
 
 def token_hash(token: str) -> str:
     """How events name a token."""
-    return "sha256:" + hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
+    return _named(hashlib.sha256(token.encode(errors="surrogatepass")).digest())
+
+
+def _named(digest: bytes) -> str:
+    return "sha256:" + digest.hex()
 
 
 class Audit:
@@ -133,8 +137,8 @@ class Audit:
                     None,
                     grant_type,
                     token_format,
-                    "sha256:" + token_digest.hex(),
-                    None if refresh_token_digest is None else "sha256:" + refresh_token_digest.hex(),
+                    _named(token_digest),
+                    None if refresh_token_digest is None else _named(refresh_token_digest),
                     subject,
                     scope,
                 )

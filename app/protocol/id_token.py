@@ -1,9 +1,10 @@
 """ID tokens (OpenID Connect Core section 2), for grants in which a person was authenticated."""
 
-import base64
 import hashlib
 
 import msgspec
+
+from app.protocol.base64url import base64url
 
 TYP = "JWT"
 LIFE_SECONDS = 300
@@ -68,4 +69,4 @@ def left_half_hash(token: str, algorithm: str) -> str:
     EdDSA with Ed25519 hashes with SHA-512 (RFC 8032), which is what verifiers expect of it here.
     """
     digest = _HASHES.get(algorithm[-3:], hashlib.sha512)(token.encode()).digest()
-    return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+    return base64url(digest[: len(digest) // 2]).decode("ascii")

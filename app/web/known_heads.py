@@ -78,22 +78,9 @@ def known_head(
     body_at = data.find(_HEAD_END) + len(_HEAD_END)
     if len(data) > KNOWN_BYTES or len(data) - body_at != len(request.body) or not data[:1].isalpha():
         return None  # it began before, or more came with it, or it was sent in chunks
-    template = Request(
-        request.method,
-        peer=request.peer,
-        x_forwarded_for=request.x_forwarded_for,
-        forwarded=request.forwarded,
-        has_query=request.has_query,
-        authorization=request.authorization,
-        content_type=request.content_type,
-        accept=request.accept,
-        if_none_match=request.if_none_match,
-        origin=request.origin,
-        traceparent=request.traceparent,
-        tracestate=request.tracestate,
-        request_id=request.request_id,
-        proof=request.proof,
-    )
+    template = copy_request(request)
+    template.body = b""
+    template.client_id = template.operation = template.span = None  # found out about the one request, not its head's
     head = data[:body_at]
     request_id = _place(head, fields, b"x-request-id") if has_own_id else None
     traceparent = _place(head, fields, b"traceparent", _TRACEPARENT)

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 from app.model.clients import PROBE_ID, Client, ClientSecret
+from app.protocol.base64url import base64url
 from app.protocol.metadata import INTROSPECTION_PATH, REVOCATION_PATH, TOKEN_PATH
 from app.randomness import RandomBytes
 from app.web.asgi import App, Message
@@ -146,7 +147,7 @@ class SyntheticProbe:
 
 def probe_client(random_bytes: RandomBytes) -> tuple[Client, str]:
     """The client of this process's probe, and its secret."""
-    secret = base64.urlsafe_b64encode(random_bytes(32)).rstrip(b"=").decode()
+    secret = base64url(random_bytes(32)).decode("ascii")
     digest = hashlib.sha256(secret.encode()).digest()
     client = Client(
         PROBE_ID,
