@@ -231,7 +231,7 @@ def _curve(bench: _Bench, server: Server, token: str | None) -> tuple[Point, ...
         if token is None:
             script = Script("scattered.lua", (opaque, str(bench.tokens.absolute()), str(pause)))
         else:
-            script = Script("paced.lua", ("POST", opaque, f"token={token}", str(pause)))
+            script = Script.paced(opaque, f"token={token}", pause)
         tries: list[Point] = []
         while len(tries) < TRIES and not any(point.others <= UNDISTURBED for point in tries):
             machine, wrk, own = _machine_seconds(), _children_seconds(), bench.info()["cpu"]

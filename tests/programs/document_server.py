@@ -4,10 +4,10 @@ import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.programs.certificates import Issued
+from tests.programs.served import Served
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -25,7 +25,7 @@ def document(body: bytes, status: int = 200, **fields: str) -> Answer:
     return answer
 
 
-class DocumentServer:
+class DocumentServer(Served):
     """Listens on a free port of 127.0.0.1 while it is entered. ``answers`` are by path; the rest is 404."""
 
     def __init__(self, certificate: Issued) -> None:
@@ -67,14 +67,3 @@ class DocumentServer:
     def url(self, path: str, host: str = "127.0.0.1") -> str:
         """Where a document is."""
         return f"https://{host}:{self.port}{path}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

@@ -2,8 +2,7 @@
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -12,10 +11,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.programs.served import Served
 from tests.programs.service_process import wait_until
 
 
-class OtlpReceiver:
+class OtlpReceiver(Served):
     """Listens on a free port of 127.0.0.1 while it is entered, and keeps what it is sent."""
 
     def __init__(self, *, status: int = 200) -> None:
@@ -67,17 +67,6 @@ class OtlpReceiver:
     def parts_of(self, whole: Span) -> dict[str, Span]:
         """The spans directly below one, by name."""
         return {span.name: span for span in self.spans if span.parent_span_id == whole.span_id}
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 def attributes_of(pairs: Any) -> dict[str, str]:

@@ -9,8 +9,9 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.programs.served import Served
 
 NAMESPACE, RELEASE = "auth", "auth-service"
 PODS = ("auth-service-7d9c5b6f4-2xkqp", "auth-service-7d9c5b6f4-9vjtw", "auth-service-7d9c5b6f4-mz8lc")
@@ -76,7 +77,7 @@ def _lines(samples: Iterator[Sample]) -> Iterator[str]:
         yield f"{name}{{{pairs}}} {value}\n"
 
 
-class KubernetesSamples:
+class KubernetesSamples(Served):
     """Serves both on one free port while it is entered, at ``/kube-state-metrics`` and ``/cadvisor``."""
 
     def __init__(self) -> None:
@@ -100,13 +101,3 @@ class KubernetesSamples:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
