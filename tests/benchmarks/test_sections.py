@@ -9,7 +9,7 @@ import pytest
 from benchmarks import live_tokens, rate_steps, rows
 from benchmarks.charts import Panel, Series, chart, number, ticks
 from benchmarks.live_tokens import COUNTS, LiveTokens
-from benchmarks.load import Load
+from benchmarks.load import Load, LoadError
 from benchmarks.machine import Machine
 from benchmarks.peers.programs import INTROSPECTION, ISSUANCE
 from benchmarks.peers.rows import SERVICE, PeerRow, peer_rows
@@ -43,9 +43,12 @@ def peers() -> tuple[PeerRow, ...]:
     return peer_rows(measured, about)  # type: ignore[arg-type]
 
 
-def steps(p99_at_half: float) -> RateSteps:
+def steps(p99_at_half: float, came: float = 1.0) -> RateSteps:
+    """``came``: the part of each rate that came."""
     of = {
-        step_name("introspection", fraction): loads([1000 * fraction], p99_ms=p99_at_half if fraction == 0.5 else 20)
+        step_name("introspection", fraction): loads(
+            [1000 * fraction * came], p99_ms=p99_at_half if fraction == 0.5 else 20
+        )
         for fraction in FRACTIONS
     }
     return summarise_steps("introspection", loads([1000]), of)
@@ -113,6 +116,18 @@ def test_a_peer_that_did_not_have_its_core_flatters_nobody() -> None:
 @pytest.mark.parametrize(("p99_ms", "met"), [(5.0, True), (5.1, False)])
 def test_the_p99_at_half_of_the_most_decides(p99_ms: float, met: bool) -> None:
     assert steps(p99_ms).met is met
+
+
+def test_a_latency_at_less_than_half_of_the_most_decides_nothing() -> None:
+    assert steps(3.0, came=0.96).met is True
+    assert steps(3.0, came=0.94).met is False
+
+
+def test_a_maximum_counts_only_where_the_server_had_its_core() -> None:
+    (had_it,), (had_it_not,) = loads([1000], cpu_seconds=0.95), loads([900], cpu_seconds=0.85)
+    assert rate_steps.undisturbed("introspection", [had_it, had_it_not]) == [had_it]
+    with pytest.raises(LoadError, match=r"introspection: the server had 85% of its core at best .* measure again"):
+        rate_steps.undisturbed("introspection", [had_it_not])
 
 
 def test_a_pause_is_set_by_what_a_first_try_came_to() -> None:

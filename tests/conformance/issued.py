@@ -6,7 +6,7 @@ import secrets
 import msgspec
 
 from app.model.tokens import RECORD_VERSION, AccessTokenRecord, RefreshTokenRecord, TokenRef
-from app.storage.interface import Issuance
+from app.storage.interface import Issuance, TokenStore, Unknown
 
 
 def new_ref(tag: str | None = None) -> TokenRef:
@@ -80,3 +80,9 @@ def new_grant(
             refresh=(refresh, refresh_record(now, family, refresh_seconds)),
         ),
     )
+
+
+async def look_up(store: TokenStore, ref: TokenRef) -> AccessTokenRecord | None:
+    """The record of an access token as introspection gets it: recalled at once where that can be, else asked for."""
+    found = store.recall_access_token(ref)
+    return await store.find_access_token(ref) if isinstance(found, Unknown) else found

@@ -14,6 +14,7 @@ from app.storage.interface import StoreError
 from app.storage.observer import Unobserved
 from app.storage.redis.opening import redis_store
 from app.storage.redis_options import parse_redis_url
+from tests.conformance.issued import look_up
 
 
 class Lookups(Unobserved):
@@ -37,7 +38,7 @@ async def answer_lines(url: str, prefix: str) -> None:
     await store.open()
     while lookups.last != "miss":
         await asyncio.sleep(0.01)
-        await store.find_access_token(TokenRef("0000", bytes(32)))
+        await look_up(store, TokenRef("0000", bytes(32)))
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
@@ -46,7 +47,7 @@ async def answer_lines(url: str, prefix: str) -> None:
     while line := await lines.readline():
         tag, digest = line.decode().split()
         try:
-            record = await store.find_access_token(TokenRef(tag, bytes.fromhex(digest)))
+            record = await look_up(store, TokenRef(tag, bytes.fromhex(digest)))
             verdict = "inactive" if record is None else "active"
         except StoreError as error:
             verdict = type(error).__name__

@@ -14,7 +14,7 @@ import pytest
 
 from app.storage.interface import IssuedFacts, Rotation
 from app.storage.redis.store import RedisStore
-from tests.conformance.issued import Grant, new_grant, new_ref
+from tests.conformance.issued import Grant, look_up, new_grant, new_ref
 from tests.conftest import StartRedis
 from tests.programs.ports import free_port
 from tests.redis.cluster_processes import ClusterProcesses
@@ -69,7 +69,7 @@ def fence(*arguments: str, **environ: str | None) -> Done:
 
 async def until_refused(replica: RedisStore, grant: Grant) -> None:
     for _ in range(500):
-        if await replica.find_access_token(grant.access) is None:
+        if await look_up(replica, grant.access) is None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("the fence did not arrive")
@@ -85,7 +85,7 @@ async def test_what_was_issued_earlier_is_refused_by_every_replica_at_once(
     await replicas[0].save(old.issuance)
     await replicas[0].save(young.issuance)
     for replica in replicas:  # everything is cached
-        assert await replica.find_access_token(old.access) is not None
+        assert await look_up(replica, old.access) is not None
         assert not await replica.is_jwt_revoked(jwt, None, IssuedFacts("billing", "user-1", now))
     done = await asyncio.to_thread(fence, "--before", str(now), "--json", REDIS_URL=deployment)
     assert done.exit_code == 0, done.output
@@ -96,7 +96,7 @@ async def test_what_was_issued_earlier_is_refused_by_every_replica_at_once(
         assert await replica.rotate(old.refresh, old.used(now), new_grant(now).issuance) is Rotation.GONE
         assert await replica.is_jwt_revoked(jwt, None, IssuedFacts("billing", "user-1", now - 1))
         assert not await replica.is_jwt_revoked(jwt, None, IssuedFacts("another", "user-2", now))
-        assert await replica.find_access_token(young.access) is not None
+        assert await look_up(replica, young.access) is not None
         assert await replica.find_refresh_token(young.refresh) is not None
 
 

@@ -19,7 +19,7 @@ from app.storage.interface import Issuance, IssuedFacts, StoreUnavailable
 from app.storage.observer import Unobserved
 from app.storage.redis.cache import CacheLimits
 from app.storage.redis.store import RedisStore
-from tests.conformance.issued import Grant, access_record, new_family, new_grant, new_ref
+from tests.conformance.issued import Grant, access_record, look_up, new_family, new_grant, new_ref
 from tests.conftest import StartRedis
 from tests.redis.conftest import LayCable, OpenStore
 
@@ -75,13 +75,13 @@ async def until_leased(store: RedisStore, lookups: Lookups) -> None:
         lookups.results.clear()
         while not lookups.results["miss"]:
             await asyncio.sleep(0.01)
-            await store.find_access_token(new_ref())
+            await look_up(store, new_ref())
     lookups.results.clear()
 
 
 async def known_to(store: RedisStore, grants: list[Grant]) -> None:
     for grant in grants:
-        assert await store.find_access_token(grant.access) is not None
+        assert await look_up(store, grant.access) is not None
 
 
 async def test_a_hit_asks_nobody_and_the_lease_ends_with_redis(
@@ -91,16 +91,16 @@ async def test_a_hit_asks_nobody_and_the_lease_ends_with_redis(
     store, lookups = await open_replica(process.url)
     grant, jwt = new_grant(time.time()), new_ref()
     await store.save(grant.issuance)
-    await store.find_access_token(grant.access)
+    await look_up(store, grant.access)
     assert not await store.is_jwt_revoked(jwt, grant.family)
     process.pause()
     paused_at = time.monotonic()
-    assert await store.find_access_token(grant.access) == grant.access_record
+    assert await look_up(store, grant.access) == grant.access_record
     assert not await store.is_jwt_revoked(jwt, grant.family)
     assert lookups.results == {"miss": 3, "hit": 3}
     await asyncio.sleep(paused_at + STALENESS_SECONDS - time.monotonic())
     with pytest.raises(StoreUnavailable):
-        await store.find_access_token(grant.access)
+        await look_up(store, grant.access)
     assert lookups.results["bypass"] == 1
     process.resume()
     await until_leased_again(store, lookups, grant)
@@ -111,7 +111,7 @@ async def until_leased_again(store: RedisStore, lookups: Lookups, grant: Grant) 
         while True:
             try:
                 lookups.results.clear()
-                assert await store.find_access_token(grant.access) == grant.access_record
+                assert await look_up(store, grant.access) == grant.access_record
             except StoreUnavailable:
                 pass
             if lookups.results["hit"]:
@@ -129,10 +129,10 @@ async def test_a_revocation_is_known_on_another_replica_within_milliseconds(
         grant = new_grant(now)
         await here.save(grant.issuance)
         jwt = new_ref(grant.family[:4])
-        await there.find_access_token(grant.access)
+        await look_up(there, grant.access)
         await there.is_jwt_revoked(jwt, grant.family)
         lookups.results.clear()
-        assert await there.find_access_token(grant.access) is not None
+        assert await look_up(there, grant.access) is not None
         assert not await there.is_jwt_revoked(jwt, grant.family)
         assert lookups.results == {"hit": 3}
         if number % 3 == 0:
@@ -143,7 +143,7 @@ async def test_a_revocation_is_known_on_another_replica_within_milliseconds(
             await here.revoke_jwt(jwt, int(now) + 60)
         revoked_at = time.monotonic()
         while True:
-            alive = await there.find_access_token(grant.access) is not None
+            alive = await look_up(there, grant.access) is not None
             jwt_alive = not await there.is_jwt_revoked(jwt, grant.family)
             if not (jwt_alive if number % 3 == 2 else alive) and not (number % 3 == 1 and jwt_alive):
                 break
@@ -165,16 +165,16 @@ async def test_an_epoch_is_known_on_another_replica_within_milliseconds(
         ref, jwt = new_ref(), new_ref()
         issued = IssuedFacts(f"client-{number}", "user-1", now)
         await here.save(Issuance(access=(ref, record)))
-        await there.find_access_token(ref)
+        await look_up(there, ref)
         await there.is_jwt_revoked(jwt, None, issued)
         lookups.results.clear()
-        assert await there.find_access_token(ref) is not None
+        assert await look_up(there, ref) is not None
         assert not await there.is_jwt_revoked(jwt, None, issued)
         assert lookups.results == {"hit": 2}
         await here.revoke_before(Epoch(RevocationScope.CLIENT, f"client-{number}", now + 1, now + 600))
         revoked_at = time.monotonic()
-        assert await here.find_access_token(ref) is None
-        while await there.find_access_token(ref) is not None or not await there.is_jwt_revoked(jwt, None, issued):
+        assert await look_up(here, ref) is None
+        while await look_up(there, ref) is not None or not await there.is_jwt_revoked(jwt, None, issued):
             assert time.monotonic() - revoked_at < STALENESS_SECONDS
             await asyncio.sleep(0)
         delays.append(time.monotonic() - revoked_at)
@@ -193,14 +193,14 @@ async def test_an_epoch_is_known_within_the_bound_where_the_channel_is_cut(
         record = msgspec.structs.replace(access_record(now), client_id=f"client-{number}")
         ref = new_ref()
         await here.save(Issuance(access=(ref, record)))
-        assert await there.find_access_token(ref) is not None
+        assert await look_up(there, ref) is not None
         if number % 2:
             operator.client_kill_filter(_type="pubsub")
         await here.revoke_before(Epoch(RevocationScope.CLIENT, f"client-{number}", now + 1, now + 600))
         revoked_at = time.monotonic()
         if number % 3 == 0:
             operator.client_kill_filter(_type="pubsub")
-        while await there.find_access_token(ref) is not None:
+        while await look_up(there, ref) is not None:
             assert time.monotonic() - revoked_at <= STALENESS_SECONDS
             await asyncio.sleep(0.001)
     operator.close()
@@ -214,14 +214,14 @@ async def test_the_replica_that_revokes_knows_at_once(redis_url: str, open_repli
         first, second, jwt = new_grant(now), new_grant(now), new_ref()
         for grant in (first, second):
             await store.save(grant.issuance)
-            await store.find_access_token(grant.access)
+            await look_up(store, grant.access)
             await store.is_jwt_revoked(new_ref(grant.family[:4]), grant.family)
         assert not await store.is_jwt_revoked(jwt, None)
         await store.revoke_access_token(first.access)
         await store.revoke_family(second.family, int(now) + 60)
         await store.revoke_jwt(jwt, int(now) + 60)
-        assert await store.find_access_token(first.access) is None
-        assert await store.find_access_token(second.access) is None
+        assert await look_up(store, first.access) is None
+        assert await look_up(store, second.access) is None
         assert await store.is_jwt_revoked(new_ref(second.family[:4]), second.family)
         assert await store.is_jwt_revoked(jwt, None)
     assert lookups.results["bypass"] == 0
@@ -244,7 +244,7 @@ async def test_reads_that_race_revocations_leave_nothing_stale_behind(
             # The neighbours of what is being revoked now: read before, while and after.
             number = min(max(0, len(revoked_at) + random.randrange(-20, 20)), len(grants) - 1)
             asked_at = time.monotonic()
-            record = await there.find_access_token(grants[number].access)
+            record = await look_up(there, grants[number].access)
             since = revoked_at.get(number)
             stale += record is not None and since is not None and asked_at - since > STALENESS_SECONDS
             await asyncio.sleep(0)
@@ -264,7 +264,7 @@ async def test_reads_that_race_revocations_leave_nothing_stale_behind(
     # Long before the lease ends: what slipped into the cache would still be there.
     await asyncio.sleep(TYPICAL_SECONDS)
     for grant in grants:
-        assert await there.find_access_token(grant.access) is None
+        assert await look_up(there, grant.access) is None
     assert lookups.results["bypass"] == 0
 
 
@@ -283,7 +283,7 @@ async def stale_while(
             number = random.randrange(len(grants))
             asked_at = time.monotonic()
             try:
-                alive = await there.find_access_token(grants[number].access) is not None
+                alive = await look_up(there, grants[number].access) is not None
             except StoreUnavailable:
                 outages += 1
             else:
@@ -306,7 +306,7 @@ async def stale_while(
         done.set()
         await asyncio.gather(*asking)
     for number in revoked:
-        assert await there.find_access_token(grants[number].access) is None
+        assert await look_up(there, grants[number].access) is None
     return answers, outages, longest
 
 
@@ -374,7 +374,7 @@ async def test_a_master_that_became_a_replica_ends_the_lease(
     async with asyncio.timeout(5):
         while True:
             try:
-                await store.find_access_token(grant.access)
+                await look_up(store, grant.access)
             except StoreUnavailable:
                 break
             await asyncio.sleep(0.01)
@@ -440,5 +440,5 @@ async def test_a_family_is_dropped_whole(redis_url: str, open_replica: OpenRepli
     await here.revoke_family(family, int(now) + 60)
     await asyncio.sleep(TYPICAL_SECONDS)
     for grant in grants:
-        assert await there.find_access_token(grant.access) is None
+        assert await look_up(there, grant.access) is None
     assert lookups.results["bypass"] == 0

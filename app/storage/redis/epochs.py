@@ -63,6 +63,10 @@ class SharedEpochs:
         """Whether decisions may be made on the copy as it is."""
         return self._version is not None and self._monotonic is not None and self._lease.until > self._monotonic()
 
+    def is_whole(self) -> bool:
+        """Whether nothing of the copy was missed: all of :meth:`is_current` for who has just looked at the lease."""
+        return self._version is not None
+
     def has(self, version: bytes | None) -> bool:
         """Whether the copy is of this version; None where Redis has none."""
         return self._version == (version or NO_VERSION)

@@ -204,10 +204,8 @@ class RedisStore:
 
     def recall_access_token(self, ref: TokenRef) -> AccessTokenRecord | Unknown | None:
         cache = self._cache
-        if cache is None or not self._epochs.is_current():
-            return UNKNOWN
-        data = cache.get(self._names.access(ref))
-        if data is None:
+        data = None if cache is None else cache.get(self._names.access(ref))
+        if data is None or not self._epochs.is_whole():  # a hit is under the lease, which is the epochs' too
             return UNKNOWN
         self._cache_observer.lookup("hit")
         return self._live(data)

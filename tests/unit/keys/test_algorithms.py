@@ -2,9 +2,12 @@
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from hypothesis import example, given
+from hypothesis import strategies as st
 from jwt.algorithms import get_default_algorithms
 
-from app.keys.algorithms import ALGORITHMS, PrivateKey, fits, generate, is_rsa, signer, verifier
+from app.keys.algorithms import ALGORITHMS, PrivateKey, fits, generate, is_rsa, raw_signature, signer, verifier
 
 MESSAGE = b"header.payload"
 
@@ -35,6 +38,15 @@ class TestEachAlgorithm:
     def test_a_key_of_another_kind_does_not_fit(self, algorithm: str, private_keys: dict[str, PrivateKey]) -> None:
         fitting = {a for a, key in private_keys.items() if fits(algorithm, key) and fits(algorithm, key.public_key())}
         assert fitting == ({a for a in ALGORITHMS if is_rsa(a)} if is_rsa(algorithm) else {algorithm})
+
+
+@given(bits=st.integers(1, 384), data=st.data())
+@example(bits=1, data=None)
+def test_a_signature_keeps_both_numbers_at_their_full_length(bits: int, data: st.DataObject | None) -> None:
+    size = 32 if bits <= 256 else 48
+    numbers = st.integers(1, 2**bits - 1)
+    r, s = (1, 2 ** (8 * size) - 1) if data is None else (data.draw(numbers), data.draw(numbers))
+    assert raw_signature(encode_dss_signature(r, s), size) == r.to_bytes(size, "big") + s.to_bytes(size, "big")
 
 
 def test_rsa_alone_needs_a_thread() -> None:
