@@ -144,8 +144,8 @@ def _ecdsa_signer(key: ec.EllipticCurvePrivateKey, digest: hashes.HashAlgorithm,
 def raw_signature(der: bytes, size: int) -> bytes:
     """``r`` and ``s`` with ``size`` bytes each (RFC 7518 section 3.4) of a signature that the library made.
 
-    DER as of RFC 3279 section 2.2.3, in which all lengths take one byte up to 521 bits: two numbers, each with a zero in
-    front where its first bit is set. Read here in 0.3 µs; by way of Python's numbers it takes 1.1.
+    DER as of RFC 3279 section 2.2.3, where for these curves all lengths take one byte: two numbers, each with a zero in
+    front if its first bit is set. Read here in 0.3 µs; by way of Python's numbers it takes 1.1.
     """
     r_end = 4 + der[3]
     return der[4:r_end][-size:].rjust(size, b"\0") + der[r_end + 2 :][-size:].rjust(size, b"\0")

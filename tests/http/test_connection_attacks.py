@@ -43,9 +43,9 @@ GIVEN_BACK_SECONDS = LOOK_SECONDS + 1
 LEFT_BYTES, LEFT_BYTES_OF_CONNECTION = 12_000_000, 4096
 """What an attack may leave behind; two of half-open uploads left 57 MB before free pages were given back.
 
-Ten thousand idle connections leave 30 MB for the next ten thousand. 27 of them are pages of Python's object allocator in
-which nothing lives: it gives back whole mebibytes only, and some 450 small objects of uvloop's and of the interpreter's
-lists of free ones lie scattered over them. That is why the second attack must add nothing."""
+Ten thousand idle connections leave 30 MB for the next ten thousand. 27 of them are pages of Python's object allocator
+in which nothing lives: it gives back whole mebibytes only, and some 450 small objects, of uvloop's and of the
+interpreter's lists of free ones, lie scattered over them. That is why the second attack must add nothing."""
 AGAIN_BYTES = 6_000_000
 """What the same attack may leave once more."""
 CALLER = BASIC._replace(entry={**BASIC.entry, "rate_limit_per_minute": "unlimited"})
