@@ -1,6 +1,7 @@
 """``python -m benchmarks``: measure the service, compare it with an earlier commit, publish the figures."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from benchmarks.repetition import SAMPLES, measure_all
 from benchmarks.results import Results
 from benchmarks.sections import render
 from benchmarks.servers import ServerError
+from benchmarks.standstill import SECONDS, watch
 from benchmarks.summary import table
 
 RESULTS = Path(__file__).parent / "results"
@@ -76,6 +78,14 @@ def compare(  # noqa: PLR0917 - click passes them by name
         click.echo(f"over 10 % worse than {base}: {'; '.join(losses)}")
     elif losses:
         raise click.ClickException(f"over 10 % worse than {base}: {'; '.join(losses)}")
+
+
+@main.command()
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=SECONDS, show_default=True, help="For each core.")
+def cores(seconds: float) -> None:
+    """How long each core stands still by itself; BENCH_SERVER_CORE chooses one for the server."""
+    for core in sorted(os.sched_getaffinity(0)):
+        click.echo(f"core {core} stood still for {watch(core, seconds)}")
 
 
 @main.command()

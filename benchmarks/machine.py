@@ -65,6 +65,13 @@ def commit_of(tree: Path) -> str:
 
 
 def split_cores() -> tuple[list[int], list[int]]:
-    """The core of the server and the core of the load; the same one where there is no other."""
+    """The core of the server and the core of the load; the same one where there is no other.
+
+    ``BENCH_SERVER_CORE`` in the environment chooses the server's; SystemExit if it is not there.
+    """
     cores = sorted(os.sched_getaffinity(0))
-    return cores[:1], cores[-1:]
+    named = os.environ.get("BENCH_SERVER_CORE", str(cores[0]))
+    if named not in map(str, cores):
+        raise SystemExit(f"BENCH_SERVER_CORE is {named!r}; it must be one of {', '.join(map(str, cores))}")
+    server = int(named)
+    return [server], [core for core in cores if core != server][-1:] or [server]

@@ -24,6 +24,7 @@ from benchmarks.machine import split_cores
 from benchmarks.rounds import Arm, interleave, progress
 from benchmarks.rows import UNDISTURBED, Row
 from benchmarks.servers import Server, service
+from benchmarks.standstill import SECONDS, Standstill, watch
 from benchmarks.statistics import Spread, spread
 
 FRACTIONS = (0.1, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -59,6 +60,8 @@ class RateSteps(msgspec.Struct, frozen=True):
     """Answers a second to connections that never pause."""
     most_p99_ms: float
     steps: tuple[RateStep, ...]
+    standstill: Standstill | None = None
+    """How the server's core stood still by itself, before anything was started on it."""
 
     @property
     def half(self) -> RateStep | None:
@@ -78,6 +81,8 @@ class RateSteps(msgspec.Struct, frozen=True):
 def measure(schedule: Schedule, folder: Path, only: Sequence[str] = ()) -> tuple[RateSteps, ...]:
     """Both endpoints of one service in memory. Raises LoadError or ServerError."""
     server_cores, load_cores = split_cores()
+    progress(f"watching core {server_cores[0]} for {SECONDS:g} s")
+    standstill = watch(server_cores[0])
     with contextlib.ExitStack() as running:
         server = running.enter_context(service(server_cores, rows.settings(folder)))
         token = rows.issue(server, clients.OPAQUE)
@@ -104,7 +109,7 @@ def measure(schedule: Schedule, folder: Path, only: Sequence[str] = ()) -> tuple
                 progress(f"{name} at {fraction:.0%} of {rate:,.0f}/s: {connections} with pauses of {pause:.2f} ms")
                 arms.append(Arm(step_name(name, fraction), partial(run, at(pause))))
         loads = interleave(arms, rounds=schedule.rounds, seconds=schedule.seconds, warm_up_seconds=1)
-    return tuple(summarise_steps(name, most[name], loads) for name in wanted)
+    return tuple(summarise_steps(name, most[name], loads, standstill) for name in wanted)
 
 
 def undisturbed(name: str, loads: Sequence[Load]) -> list[Load]:
@@ -142,7 +147,9 @@ def calibrate(run: Callable[[float], Load], rate: float, connections: int) -> fl
     return max(0.0, period - (seen - first))
 
 
-def summarise_steps(name: str, most: Sequence[Load], loads: Mapping[str, Sequence[Load]]) -> RateSteps:
+def summarise_steps(
+    name: str, most: Sequence[Load], loads: Mapping[str, Sequence[Load]], standstill: Standstill | None = None
+) -> RateSteps:
     """The steps of one endpoint from the loads by name."""
     steps = []
     for fraction in FRACTIONS:
@@ -161,6 +168,7 @@ def summarise_steps(name: str, most: Sequence[Load], loads: Mapping[str, Sequenc
         most=spread([load.rate for load in most]),
         most_p99_ms=spread([load.p99_ms for load in most]).median,
         steps=tuple(steps),
+        standstill=standstill,
     )
 
 

@@ -94,6 +94,9 @@ def _latency(results: Results) -> Section:
         "most that the server answers to connections which never pause. The target, "
         f"{rate_steps.P99_TARGET_MS:g} ms, is for the p99 at half of it."
     )
+    standstill = results.rate_steps[0].standstill
+    if standstill is not None:
+        note += f" With nothing running, the server's core stood still by itself for {standstill}."
     found = []
     for steps in results.rate_steps:
         for step in steps.steps:
