@@ -67,7 +67,7 @@ def soak(plan: Plan, redis_url: str | None = None) -> Soak:
             **SETTINGS,
             "JWKS_ROTATION_SECONDS": str(max(30, 2 * plan.life_seconds)),
             "JWKS_RETAIN_SECONDS": str(max(60, 2 * plan.life_seconds)),
-            # A revoked family is remembered until it would have ended: with the default, for a month.
+            # In Redis a revoked family is remembered until it would have ended: with the default, for a month.
             "REFRESH_TOKEN_EXPIRY_SECONDS": str(max(60, 2 * plan.life_seconds)),
             "REFRESH_FAMILY_MAX_SECONDS": str(max(60, 2 * plan.life_seconds)),
             "CLIENTS_FILE": str(write_clients(folder / "clients.yaml", plan.life_seconds)),

@@ -47,7 +47,7 @@ async def open_store(settings: Settings, metrics: Metrics, traces: Traces = NOTH
     """
     store = settings.store
     if store.redis_url is None:
-        memory = MemoryStore(store.memory_store_max_tokens, clock.unix_now, observer=metrics.store)
+        memory = MemoryStore(store.memory_store_max_tokens, clock.unix_now, observer=metrics.store, alone=True)
         await memory.open()
         return memory
     redis = make_redis_store(store, metrics.store, traces)

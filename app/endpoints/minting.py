@@ -90,7 +90,7 @@ class Mint:
 
         minted = Minted(
             TokenResponse(token, "Bearer", expires_at - issued_at, issue.scope, refresh_token),
-            Issuance(stored, refresh),
+            Issuance(stored, refresh, None if stored or refresh is None else expires_at),
         )
         if signing is None and issue.authentication is None:
             return minted

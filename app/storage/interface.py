@@ -57,6 +57,11 @@ class Issuance(msgspec.Struct, frozen=True):
     """An opaque access token; None for a JWT, which is not stored."""
     refresh: tuple[TokenRef, RefreshTokenRecord] | None = None
     """A refresh token. Where both are given they name the same family."""
+    jwt_expires_at: int | None = None
+    """Unix seconds: the end of the JWT that leaves beside the refresh token; None where none does.
+
+    Without an opaque access token and without this, a JWT is taken to live as long as the family.
+    """
 
 
 class IssuedFacts(msgspec.Struct, frozen=True, gc=False):
@@ -145,7 +150,11 @@ class TokenStore(Protocol):
     async def revoke_family(self, family: str, until: int) -> None:
         """End a family: its refresh tokens, its opaque access tokens, and its JWTs by a mark.
 
-        The mark is kept until ``until`` (Unix seconds), the latest instant at which a JWT of the family could live.
+        The mark is kept until ``until`` (Unix seconds), the end of the family's possible life. A store that alone has
+        issued everything of a family keeps it only until the last access token of the family would have ended. One
+        that several replicas share keeps it for all of the time: a replica that was cut off may bring refresh tokens
+        of the family back at any time until then, and the mark is what refuses them.
+        Raises StoreFull where there is no room for the mark.
         """
 
     async def revoke_jwt(self, ref: TokenRef, until: int) -> None:

@@ -7,6 +7,10 @@ Rules:
 - It is bounded three times: by ``max_tokens`` over access and refresh tokens (beyond: StoreFull, nothing is issued),
   and by ``max_marks`` each over revocation marks and one-time values. Where a mark finds no room the call raises
   StoreFull too: a revocation is never acknowledged without being in force, a one-time value never taken as new.
+- The mark of a family lasts as long as an access token of it could live, where everything of a family is held here
+  (``alone``): its refresh tokens are dropped with the revocation, and what is not held cannot be rotated. In place of a
+  shared store it lasts as long as the family could: it is a wish too, to be carried out where another replica may have
+  rotated the family meanwhile.
 - It dies with its process. A process that starts anew knows no token of the one before, and no one-time value either:
   a client assertion that was used before the restart is taken once more, for as long as it is accepted.
 - What has ended is not found from that instant on, and is dropped by a sweep in slices of SWEEP_SLICE names.
@@ -83,8 +87,13 @@ class MemoryStore:
         max_marks: int | None = None,
         sweep_idle_seconds: float = SWEEP_IDLE_SECONDS,
         observer: StoreObserver | None = None,
+        *,
+        alone: bool = False,
     ) -> None:
-        """``now`` gives Unix seconds; ``max_marks`` is ``max_tokens`` unless given."""
+        """``now`` gives Unix seconds; ``max_marks`` is ``max_tokens`` unless given.
+
+        ``alone``: no other store ever holds a token of a family that is held here.
+        """
         self._observer = observer or Unobserved()
         self._max_tokens = max_tokens
         self._now = now
@@ -94,6 +103,9 @@ class MemoryStore:
         self._alive_until: dict[int, int] = {}
         """How many access tokens end at each second."""
         self._families: dict[str, set[bytes]] = {}
+        self._jwts_until: dict[str, int] = {}
+        """When the last JWT of a held family ends, where it had any."""
+        self._alone = alone
         marks = max_tokens if max_marks is None else max_marks
         self._revoked_jwts: ExpiringMarks[bytes] = ExpiringMarks(marks)
         self._revoked_families: ExpiringMarks[str] = ExpiringMarks(marks)
@@ -161,7 +173,9 @@ class MemoryStore:
         self._drop_access(ref.digest)
 
     async def revoke_family(self, family: str, until: int) -> None:
-        if not self._revoked_families.mark(family, until, self._now()):
+        now = self._now()
+        ends_at = self._mark_end(family, until, now) if self._alone else until
+        if ends_at > now and not self._revoked_families.mark(family, ends_at, now):
             raise self._full("no room for another revoked family")
         for digest in tuple(self._families.get(family, ())):
             self._drop_access(digest)
@@ -280,6 +294,22 @@ class MemoryStore:
             if self._access.count + self._refresh.count + wanted > self._max_tokens:
                 raise self._full(f"the memory store holds its maximum of {self._max_tokens} tokens")
 
+    def _mark_end(self, family: str, until: int, now: float) -> int:
+        """When the last access token of a family would have ended, by what was issued; ``until`` at the latest.
+
+        It goes by the ends that the tokens bear: neither a client that was given other lives since nor a clock that
+        was set changes them. Of a family that is not held nothing is known, unless it is marked already.
+        """
+        members = self._families.get(family)
+        if members is None:
+            return int(now) if self._revoked_families.is_marked(family, now) else until
+        ends_at = self._jwts_until.get(family, 0)
+        for digest in members:
+            data = self._access.get(digest)
+            if data is not None:
+                ends_at = max(ends_at, decode_access_record(data).expires_at)
+        return min(ends_at, until)
+
     def _put(self, issuance: Issuance) -> None:
         if issuance.access is not None:
             ref, access = issuance.access
@@ -295,6 +325,9 @@ class MemoryStore:
             if self._revoked_families.is_marked(refresh.family, self._now()):
                 return
             self._families.setdefault(refresh.family, set()).add(ref.digest)
+            if issuance.access is None:
+                ends_at = issuance.jwt_expires_at or refresh.family_expires_at
+                self._jwts_until[refresh.family] = max(ends_at, self._jwts_until.get(refresh.family, 0))
             self._refresh.put(ref.digest, encode_record(refresh), refresh.expires_at)
 
     def _drop_access(self, digest: bytes, *, swept: bool = False) -> None:
@@ -327,5 +360,6 @@ class MemoryStore:
             members.discard(digest)
             if not members:
                 del self._families[family]
+                self._jwts_until.pop(family, None)
                 if not self._families:
                     self._families.clear()

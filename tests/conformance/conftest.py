@@ -53,7 +53,7 @@ async def backend(request: pytest.FixtureRequest, redis_key_prefix: str) -> Asyn
         async def open_memory(prefix: str) -> TokenStore:
             # Memory has one replica: every further store of an installation is the same one.
             if prefix not in installations:
-                installations[prefix] = MemoryStore(10_000, clock)
+                installations[prefix] = MemoryStore(10_000, clock, alone=True)
                 await installations[prefix].open()
                 stack.push_async_callback(installations[prefix].close)
             return installations[prefix]

@@ -140,3 +140,37 @@ async def test_a_record_written_by_the_next_release_is_rotated(backend: Backend,
     second = new_grant(now, family=first.family)
     assert await store.rotate(first.refresh, first.used(now), second.issuance) is Rotation.ROTATED
     assert await store.rotate(first.refresh, first.used(now), second.issuance) is Rotation.ALREADY_USED
+
+
+async def test_a_jwt_of_a_revoked_family_is_dead_for_as_long_as_it_could_live(
+    backend: Backend, store: TokenStore
+) -> None:
+    now = backend.clock()
+    first = new_grant(now)
+    second = new_grant(now, family=first.family)
+    of_jwt = Issuance(refresh=first.issuance.refresh, jwt_expires_at=int(now) + 7200)
+    await store.save(of_jwt)
+    # Its client was given a shorter life meanwhile: the JWT from before lives on.
+    shorter = Issuance(refresh=second.issuance.refresh, jwt_expires_at=int(now) + 60)
+    assert await store.rotate(first.refresh, first.used(now), shorter) is Rotation.ROTATED
+    await store.revoke_family(first.family, first.refresh_record.family_expires_at)
+    await store.revoke_family(first.family, first.refresh_record.family_expires_at)
+    backend.clock.advance(7200 - 2)
+    for replica in (store, await backend.open_store()):
+        assert await replica.is_jwt_revoked(new_ref(first.family[:4]), first.family)
+
+
+async def test_a_revoked_family_does_not_come_back_after_its_access_tokens_would_have_ended(
+    backend: Backend, store: TokenStore
+) -> None:
+    now = backend.clock()
+    first = new_grant(now, access_seconds=60)
+    late = new_grant(now, family=first.family)
+    await store.save(first.issuance)
+    await store.revoke_family(first.family, first.refresh_record.family_expires_at)
+    backend.clock.advance(120)
+    for replica in (store, await backend.open_store()):
+        assert await replica.rotate(first.refresh, first.used(now), late.issuance) is Rotation.GONE
+        for grant in (first, late):
+            assert await replica.find_refresh_token(grant.refresh) is None
+            assert await replica.find_access_token(grant.access) is None

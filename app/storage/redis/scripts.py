@@ -123,6 +123,7 @@ return record
 )
 
 # Ends a family. KEYS: mark, members; ARGV: life of the mark in seconds, channel, what the tokens' names begin with.
+# The mark outlives all members that are read here: RESTORE_… may bring more of them for as long as the family lives.
 # Returns the names and records of the access tokens that were alive, in turn.
 REVOKE_FAMILY = _script(
     _NAMED

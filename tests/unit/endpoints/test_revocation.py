@@ -51,6 +51,26 @@ async def test_an_access_token_ends_alone(access_token_format: Any) -> None:
 
 
 @FORMATS
+async def test_a_revoked_family_is_remembered_until_its_last_access_token_would_have_ended(
+    access_token_format: Any,
+) -> None:
+    wired = wired_with(access_token_format)
+    first = await wired.issue()
+    wired.clock.now += 100
+    second = (await wired.refresh(first["refresh_token"])).json
+    await wired.revoke(first["refresh_token"])
+    ((_, ends_at),) = wired.store.revoked_families()
+    assert ends_at == int(wired.clock.now) + second["expires_in"]
+    wired.clock.now = ends_at - 1
+    assert not await wired.is_active(second["access_token"])
+    wired.clock.now += 1
+    for token in (*first.values(), *second.values()):
+        if isinstance(token, str):
+            assert not await wired.is_active(token)
+    assert (await wired.refresh(second["refresh_token"])).status == 400
+
+
+@FORMATS
 async def test_a_refresh_token_takes_its_access_tokens_with_it(access_token_format: Any) -> None:
     """RFC 7009 section 2.1: "the authorization server SHOULD also invalidate all access tokens"."""
     wired = wired_with(access_token_format)

@@ -137,7 +137,7 @@ class Wired:
     ) -> None:
         self.clock = clock or Clock()
         self.clients = {client.id: client for client in clients}
-        self.store = store or MemoryStore(10_000, self.clock)
+        self.store = store or MemoryStore(10_000, self.clock, alone=True)
         self.metrics = Metrics()
         self.audit = silent_audit()
         self.ring = ring or key_ring()

@@ -109,6 +109,68 @@ def test_without_room_for_a_mark_nothing_is_acknowledged() -> None:
     assert done(store.find_refresh_token(grant.refresh)) is not None
 
 
+MONTH = int(NOW) + 30 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("issuance", "ends_in"),
+    [
+        ("opaque", 60),
+        ("a JWT", 90),
+        ("a JWT of unknown end", 30 * 86_400),
+        ("what is not held", 30 * 86_400),
+    ],
+)
+def test_the_mark_of_a_family_lasts_as_long_as_its_access_tokens_could_live(issuance: str, ends_in: int) -> None:
+    clock = Clock()
+    store, grant = MemoryStore(100, clock, alone=True), new_grant(NOW, access_seconds=60)
+    refresh = grant.issuance.refresh
+    issued = {
+        "opaque": grant.issuance,
+        "a JWT": Issuance(refresh=refresh, jwt_expires_at=int(NOW) + 90),
+        "a JWT of unknown end": Issuance(refresh=refresh),
+    }
+    if issuance in issued:
+        done(store.save(issued[issuance]))
+    for _ in range(2):  # once more changes nothing
+        done(store.revoke_family(grant.family, MONTH))
+        assert store.revoked_families() == [(grant.family, int(NOW) + ends_in)]
+    clock.now = NOW + ends_in - 0.5
+    assert done(store.is_jwt_revoked(new_ref(), grant.family))
+
+
+def test_in_place_of_a_shared_store_a_family_is_marked_for_all_of_its_life() -> None:
+    store, grant = MemoryStore(100, Clock()), new_grant(NOW, access_seconds=60)
+    done(store.save(grant.issuance))
+    done(store.revoke_family(grant.family, MONTH))
+    assert store.revoked_families() == [(grant.family, MONTH)]
+
+
+def test_families_are_revoked_without_end_where_their_access_tokens_end() -> None:
+    clock = Clock()
+    store = MemoryStore(100, clock, max_marks=2, alone=True)
+    for _ in range(10):
+        grants = [new_grant(clock.now, access_seconds=60) for _ in range(2)]
+        for grant in grants:
+            done(store.save(grant.issuance))
+            done(store.revoke_family(grant.family, MONTH))
+        clock.now += 64
+    while store.sweep():
+        pass
+    assert store.held() == {"access": 0, "refresh": 0, "families": 0, "marks": 0}
+
+
+def test_a_family_whose_access_tokens_have_ended_needs_no_room_for_a_mark() -> None:
+    clock = Clock()
+    store, grant = MemoryStore(100, clock, max_marks=0, alone=True), new_grant(NOW, access_seconds=60)
+    done(store.save(grant.issuance))
+    with pytest.raises(StoreFull):
+        done(store.revoke_family(grant.family, MONTH))
+    clock.now += 60
+    done(store.revoke_family(grant.family, MONTH))
+    assert done(store.find_refresh_token(grant.refresh)) is None
+
+
 def test_room_comes_back_when_tokens_end() -> None:
     clock = Clock()
     store = MemoryStore(10, clock)
