@@ -103,6 +103,9 @@ class Request(msgspec.Struct, gc=False):
     header proved something; it belongs to the header: who keeps the one may keep the other."""
     span: RequestSpan | None = None
     """Its record, if it is one of those that are traced."""
+    token: str | None = None
+    """What it gave as the refresh token that it uses, or the token that it ends, whatever that is: for the audit of
+    refusals."""
 
 
 class Response(msgspec.Struct, gc=False):

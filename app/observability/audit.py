@@ -155,9 +155,10 @@ class Audit:
 
     # ------------------------------------------------------------------ refusals
 
-    def request_refused(self, request: Origin, reason: str) -> None:
-        """A token, or a revocation, was refused to whoever asked."""
-        self._of_request("token.refused", Outcome.REFUSED, request, reason=reason)
+    def request_refused(self, request: Origin, reason: str, token: str | None = None) -> None:
+        """A token, or a revocation, was refused to whoever asked; ``token`` is the token that was presented."""
+        presented = None if token is None else token_hash(token)
+        self._of_request("token.refused", Outcome.REFUSED, request, reason=reason, token_hash=presented)
 
     def authentication_failed(self, request: Origin, reason: str) -> None:
         """Client authentication failed, at any endpoint."""

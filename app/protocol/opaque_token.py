@@ -24,6 +24,8 @@ from app.randomness import RandomBytes
 _PREFIXES = {TokenKind.ACCESS: "asa_", TokenKind.REFRESH: "asr_", TokenKind.CODE: "asc_"}
 _KINDS = {f"{prefix}1": kind for kind, prefix in _PREFIXES.items()}
 _ACCESS_START = f"{_PREFIXES[TokenKind.ACCESS]}1"
+_JWT_START = "eyJ"
+"""`{"` in base64url: how the header of a JWT begins."""
 _SECRET_BYTES = 32
 _FAMILY_BYTES = 16
 TOKEN_LENGTH = 4 + 1 + 4 + 43 + 8
@@ -87,6 +89,14 @@ def token_kind(token: str) -> TokenKind | None:
     if kind is None or token[-8:] != f"{crc32(token[:-8].encode()):08x}" or not _HEX.issuperset(token[_TAG]):
         return None
     return kind
+
+
+def has_form_of_token(text: str) -> bool:
+    """Whether a text may be a token, opaque or a JWT (RFC 7519 section 3), and not what somebody can guess by its hash.
+
+    People paste passwords into the wrong field; of a token nobody finds the text from its digest.
+    """
+    return token_kind(text) is not None or (text.startswith(_JWT_START) and text.count(".") == 2)
 
 
 def token_ref(token: str) -> TokenRef:

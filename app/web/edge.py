@@ -22,6 +22,7 @@ from app.observability.metrics import Metrics
 from app.observability.request_log import RequestLog
 from app.observability.tracing import NOTHING_TRACED, Traces
 from app.protocol.errors import ErrorCode, ProtocolError, temporarily_unavailable
+from app.protocol.opaque_token import has_form_of_token
 from app.protocol.trace_context import trace_id
 from app.randomness import RandomBytes
 from app.storage.interface import StoreError
@@ -154,7 +155,10 @@ class Edge:
             and refusal.error is not ErrorCode.SLOW_DOWN
             and not refusal.reason.startswith("refresh_token_reused")
         ):
-            self._audit.request_refused(request, refusal.reason)
+            token = request.token
+            self._audit.request_refused(
+                request, refusal.reason, token if token is not None and has_form_of_token(token) else None
+            )
 
     def _other_method(self, route: Route, request: Request) -> Response:
         if request.method == "OPTIONS":

@@ -10,7 +10,16 @@ import httpx
 import pytest
 
 from tests.programs.service_calls import ServiceCalls
-from tests.programs.service_clients import AUDITOR, BASIC, CANARY, REFRESHER, write_clients
+from tests.programs.service_clients import (
+    AUDITOR,
+    BASIC,
+    CANARY,
+    JWT,
+    OTHER,
+    REFRESHER,
+    REFRESHER_JWT,
+    write_clients,
+)
 from tests.programs.service_fixtures import StartService, assert_nothing_secret
 from tests.programs.service_process import ServiceProcess, wait_until
 
@@ -100,3 +109,27 @@ def test_a_file_that_cannot_be_written_stops_the_start(start_service_once: Start
     with pytest.raises(Exception, match=r"AUDIT_LOG=.*No such file") as failed:
         start_service_once(AUDIT_LOG=str(tmp_path / "missing" / "audit"))
     assert getattr(failed.value, "code", None) == 2
+
+
+def test_a_refusal_names_the_token_that_was_presented_by_its_hash(audited: ServiceCalls, tmp_path: Path) -> None:
+    refresh_token = audited.token(REFRESHER)["refresh_token"]
+    opaque, jwt = audited.access_token(BASIC), audited.access_token(JWT)
+    audited.refresh(REFRESHER_JWT, refresh_token)
+    audited.refresh(BASIC, refresh_token)
+    audited.revoke(OTHER, refresh_token)
+    audited.revoke(OTHER, opaque)
+    audited.revoke(OTHER, jwt)
+    audited.refresh(REFRESHER, CANARY)  # no token, perhaps a secret in the wrong field: its hash could be guessed
+    audited.revoke(OTHER, "")
+    assert audited.process.stop() == 0
+    refused = [event for event in events(tmp_path) if event["event"] == "token.refused"]
+    assert [(event["reason"], event["client_id"], event.get("token_hash")) for event in refused] == [
+        ("refresh_token_unknown", REFRESHER_JWT.id, hash_of(refresh_token)),
+        ("unauthorized_client", BASIC.id, hash_of(refresh_token)),
+        ("not_the_owner", OTHER.id, hash_of(refresh_token)),
+        ("not_the_owner", OTHER.id, hash_of(opaque)),
+        ("not_the_owner", OTHER.id, hash_of(jwt)),
+        ("refresh_token_unknown", REFRESHER.id, None),
+        ("missing_parameter", OTHER.id, None),
+    ]
+    assert_nothing_secret((tmp_path / "audit.jsonl").read_text())

@@ -64,7 +64,7 @@ def every_act(audit: Audit) -> None:
     issue(audit)
     audit.token_revoked(REQUEST, TOKEN)
     audit.refresh_token_reused(REQUEST, REFRESH, family_revoked=True)
-    audit.request_refused(REQUEST, "invalid_scope")
+    audit.request_refused(REQUEST, "invalid_scope", TOKEN)
     audit.authentication_failed(REQUEST, "wrong_secret")
     audit.limit_hit(REQUEST, "client", suppressed=3)
     audit.key_rotated(actor="service", kid="k-1", algorithm="ES256")

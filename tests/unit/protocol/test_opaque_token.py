@@ -12,6 +12,7 @@ from app.model.tokens import TokenKind
 from app.protocol.opaque_token import (
     TOKEN_LENGTH,
     family_tag,
+    has_form_of_token,
     jti_ref,
     looks_like_access_token,
     new_access_token,
@@ -151,6 +152,22 @@ def test_what_this_service_cannot_have_made_has_no_kind(token: str) -> None:
 def test_any_string_has_a_kind_or_none(token: str) -> None:
     kind = token_kind(token)
     assert kind is None or token.startswith(PREFIXES[kind])
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        (TOKEN, True),
+        ("eyJhbGciOiJFUzI1NiJ9.e30.c2ln", True),
+        (TOKEN[:-1], False),
+        ("eyJhbGciOiJFUzI1NiJ9.e30", False),
+        ("correct.horse.battery", False),
+        ("hunter2", False),
+        ("", False),
+    ],
+)
+def test_a_password_has_not_the_form_of_a_token(text: str, has: bool) -> None:
+    assert has_form_of_token(text) is has
 
 
 @given(st.sampled_from(list(PREFIXES.values())), st.text("0123456789abcdefG-_ é", min_size=47, max_size=47))
