@@ -6,7 +6,6 @@ through stdin. It is shown once, by the command that makes it.
 
 import os
 import sys
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,8 +25,6 @@ from app.config.generated_secrets import looks_generated, new_client_id, new_sec
 from app.config.load import Loaded
 from app.config.problems import ConfigurationError
 from app.randomness import random_bytes
-
-UNREACHABLE = 3
 
 
 @click.group()
@@ -106,7 +103,9 @@ def new(
     entry = entry_for(secret)
     _refuse_wrong(entry)
     if into is not None:
-        _write_into(into, name, secret, entry_for)
+        from app.cli.client_into_secret import write_into  # noqa: PLC0415 - 0.6 s
+
+        write_into(into, name, secret, entry_for)
         return
     if as_json:
         click.echo(msgspec.json.encode({"client_id": name, "client_secret": secret, "entry": entry}))
@@ -119,32 +118,6 @@ def new(
 
 def _rfc3339(instant: float) -> str:
     return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _write_into(uri: str, name: str, secret: str, entry_for: Callable[[str], str]) -> None:
-    """Fill a Secret; the entry follows the options, while a client secret that is there stays."""
-    namespace, slash, secret_name = uri.removeprefix("secret://").partition("/")
-    if not (uri.startswith("secret://") and namespace and slash and secret_name) or "/" in secret_name:
-        raise click.UsageError(f"--into is not secret://NAMESPACE/NAME: {uri:.200}")
-    from app.cli.kubernetes_secret import SecretRefused, SecretUnreachable, change_entries  # noqa: PLC0415 - 0.6 s
-
-    def change(held: Mapping[str, str]) -> Mapping[str, str]:
-        kept = held.get("client-secret") or secret
-        if not looks_generated(kept):
-            raise click.ClickException(
-                f"{uri}: the entry client-secret is not one that this command made, so a fast hash of it could be "
-                "guessed: remove the entry, or register the client with `clients hash --argon2id`"
-            )
-        return {"client-id": name, "client-secret": kept, "clients.yaml": f"version: 1\nclients:\n{entry_for(kept)}"}
-
-    try:
-        written = change_entries(namespace, secret_name, change)
-    except SecretRefused as error:
-        raise click.ClickException(str(error)) from None
-    except SecretUnreachable as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(UNREACHABLE)
-    click.echo(f"{uri}: {'wrote ' + ', '.join(sorted(written)) if written else 'nothing to do'}")
 
 
 def _refuse_wrong(entry: str) -> None:

@@ -6,6 +6,8 @@ Standard output is for results.
 import click
 
 from app import clock
+from app.cli.configuration import UnusableConfiguration
+from app.config.problems import ConfigurationError, Problem
 from app.config.settings import Settings
 from app.observability.audit import Audit, open_audit
 from app.observability.audit_writer import AuditWriter, Destination
@@ -15,11 +17,15 @@ ACTOR = "command"
 
 
 def command_audit(settings: Settings) -> Audit:
-    """The audit of a command, which closes it. Raises OSError where its file cannot be written to."""
+    """The audit of a command, which closes it. Raises UnusableConfiguration where its file cannot be written to."""
     name = settings.process.audit_log
     if name in ("stdout", "stderr"):
         return Audit(AuditWriter(_StandardError(), on_dropped=_nothing), clock.unix_now)
-    return open_audit(name, now=clock.unix_now, on_dropped=_nothing)
+    try:
+        return open_audit(name, now=clock.unix_now, on_dropped=_nothing)
+    except OSError as error:
+        problem = Problem("AUDIT_LOG", error.strerror or "cannot be opened", name)
+        raise UnusableConfiguration(ConfigurationError([problem])) from None
 
 
 class _StandardError(Destination):

@@ -109,8 +109,4 @@ def open_access(uri: str | None) -> Access:
         raise Stopped("keys in memory: live in the running process alone; name a --source", CONFIGURATION)
     policy = rotation_policy(settings)
     writer = RingWriter(source, policy, kek=kek, clock=clock.unix_now, threads=None)
-    try:
-        audit = command_audit(settings)
-    except OSError as error:
-        raise Stopped(f"AUDIT_LOG: {error.strerror}", CONFIGURATION) from None
-    return Access(settings, source, policy, kek, writer, audit)
+    return Access(settings, source, policy, kek, writer, command_audit(settings))

@@ -63,10 +63,7 @@ def fence(before: int, as_json: bool) -> None:
         sentence = f"--before {instant(before)} lies in the future: tokens that are issued until then would be refused"
         raise click.UsageError(f"{sentence}; now is {instant(now)}")
     epoch = Epoch(RevocationScope.EVERYTHING, "", before, int(now) + LONGEST_TOKEN_SECONDS)
-    try:
-        audit = command_audit(settings)
-    except OSError as error:
-        raise Stopped(f"AUDIT_LOG={settings.process.audit_log}: {error.strerror}", CONFIGURATION) from None
+    audit = command_audit(settings)
     try:
         asyncio.run(end_through_store(settings.store, (epoch,)))
         audit.admin_changed(f"fenced the store: all tokens issued before {before} are refused", actor=ACTOR)

@@ -1,6 +1,7 @@
 """``auth-service clients new --into``: a client whose secret goes to a Kubernetes Secret and nowhere else."""
 
 import base64
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,36 @@ def test_a_second_run_changes_nothing(run: Run, secret: Callable[[], dict[str, s
     done = run(*INTO, "--scope", "read")
     assert (done.exit_code, secret(), api_server.version) == (0, before, version)
     assert "nothing to do" in done.output
+
+
+def test_what_was_written_is_told_once_and_without_the_secret(
+    run: Run, secret: Callable[[], dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = tmp_path / "audit.jsonl"
+    monkeypatch.setenv("AUDIT_LOG", str(audit))
+    run(*INTO, "--scope", "read")
+    run(*INTO, "--scope", "read")  # changes nothing
+    (event,) = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert (event["event"], event["outcome"], event["actor"]) == ("admin.changed", "success", "command")
+    assert event["change"] == "client demo: wrote client-id, client-secret, clients.yaml of secret://auth/demo"
+    run(*INTO, "--scope", "write")
+    assert (
+        json.loads(audit.read_text().splitlines()[1])["change"]
+        == "client demo: wrote clients.yaml of secret://auth/demo"
+    )
+    entries = secret()
+    for hidden in (entries["client-secret"], sha256_entry(entries["client-secret"])):
+        assert hidden not in audit.read_text()
+
+
+def test_an_audit_that_cannot_be_written_stops_it_before_anything_is_changed(
+    run: Run, secret: Callable[[], dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUDIT_LOG", str(tmp_path / "missing" / "audit.jsonl"))
+    done = run(*INTO)
+    assert done.exit_code == 2
+    assert "AUDIT_LOG" in done.output
+    assert secret() == {}
 
 
 def test_other_options_change_the_entry_and_keep_the_secret(run: Run, secret: Callable[[], dict[str, str]]) -> None:
