@@ -11,6 +11,7 @@ import msgspec
 from benchmarks import bench, key_report, memory
 from benchmarks import compare as comparison
 from benchmarks import publish as publication
+from benchmarks.children import end_them_on_signals
 from benchmarks.http_rounds import Schedule
 from benchmarks.load import LoadError
 from benchmarks.micro import prepare
@@ -127,6 +128,7 @@ def weigh_store(tokens: int) -> None:
 
 
 if __name__ == "__main__":
+    end_them_on_signals()
     try:
         main()
     except (LoadError, ServerError, comparison.CompareError, publication.PublishError) as error:

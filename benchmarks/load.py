@@ -1,13 +1,14 @@
 """The load: wrk (https://github.com/wg/wrk) on a core of its own, and what it says of a run."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+
+from benchmarks.children import pin
 
 SCRIPTS = Path(__file__).parent / "lua"
 _MARK = "RESULT "
@@ -110,7 +111,7 @@ def run_wrk(
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        preexec_fn=lambda: pin(cores),
         timeout=seconds + 60,
     )
     if done.returncode:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.children import children, pin
 from benchmarks.machine import REPOSITORY
 
 START_SECONDS = 30.0
@@ -59,8 +60,7 @@ def cpu_seconds(pid: int) -> float:
     seconds = 0.0
     for task in Path(f"/proc/{pid}/task").iterdir():
         seconds += int((task / "schedstat").read_text().split()[0]) / 1e9
-        seconds += sum(cpu_seconds(int(child)) for child in (task / "children").read_text().split())
-    return seconds
+    return seconds + sum(map(cpu_seconds, children(pid)))
 
 
 def ask(
@@ -129,7 +129,7 @@ def running(
             env={**inherited, **(environ or {})},
             stdout=log,
             stderr=log,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+            preexec_fn=lambda: pin(cores),
         )
         try:
             _await_answer(name, process, port, ready)

@@ -21,6 +21,7 @@ from typing import NoReturn
 import click
 import msgspec
 
+from benchmarks.children import end_them_on_signals
 from benchmarks.load import LoadError
 from benchmarks.machine import REPOSITORY
 from benchmarks.servers import ServerError
@@ -219,4 +220,5 @@ def _end(code: Exit, why: str) -> NoReturn:
 
 
 if __name__ == "__main__":
+    end_them_on_signals()
     main()

@@ -48,7 +48,9 @@ def run(scenario: Scenario, *, environ: Mapping[str, str], report: Path, cores: 
     report.mkdir(parents=True, exist_ok=True)
     told = {**scenario.environ, **environ, "REPORT_DIR": str(report)}
     # By a program of its own: code between fork and exec is not safe beside the thread that takes samples.
-    command = ["taskset", "-c", ",".join(map(str, cores))] if cores and not scenario.anywhere else []
+    command = ["setpriv", "--pdeathsig", "TERM"]  # it ends where this process is killed
+    if cores and not scenario.anywhere:
+        command += ["taskset", "-c", ",".join(map(str, cores))]
     command += [find_k6(), "run", "--no-usage-report", "--include-system-env-vars"]
     # Labels of what K6_OUT writes to Prometheus: the dashboards are bound to job and instance.
     for tag in (f"testid={told.get('RUN_ID', 'local')}", "job=k6", f"instance={platform.node()}"):
