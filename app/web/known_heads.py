@@ -80,7 +80,8 @@ def known_head(
         return None  # it began before, or more came with it, or it was sent in chunks
     template = copy_request(request)
     template.body = b""
-    template.client_id = template.operation = template.span = None  # found out about the one request, not its head's
+    # Found out about the one request, not its head's:
+    template.client_id = template.operation = template.span = template.token = None
     head = data[:body_at]
     request_id = _place(head, fields, b"x-request-id") if has_own_id else None
     traceparent = _place(head, fields, b"traceparent", _TRACEPARENT)
