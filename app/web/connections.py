@@ -128,6 +128,8 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         self._abandon(self._running)  # uvicorn tells the newest request only
+        # A request knows its connection: who is let go of here is freed now, and not by some collection to come.
+        self.cycle = self._running = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, as far as it is to be parsed now."""

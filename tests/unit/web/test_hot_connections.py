@@ -1,6 +1,8 @@
 """A connection answers in order, reads no further than it must, and ends as HTTP has it, in each mode."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from http.client import HTTPResponse
 from io import BytesIO
@@ -390,6 +392,25 @@ async def test_a_client_that_leaves_does_not_end_what_was_begun(client: Client) 
     await client.until(lambda: not client.state.tasks)
     assert client.saw == ["write", "write, done"]
     assert (client.transport.written, client.state.connections) == (b"", set())
+
+
+async def test_a_client_that_leaves_while_its_requests_wait_leaves_nothing_to_collect(client: Client) -> None:
+    gate = client.hold("slow")
+    client.send(post("slow") + COLD * WAITING)
+    await client.rest()
+    connection = weakref.ref(client.connection)
+    gc.collect()
+    gc.disable()
+    try:
+        client.transport.close()
+        client.connection.connection_lost(ConnectionResetError())
+        gate.set()
+        await client.until(lambda: not client.state.tasks)
+        await client.rest()
+        del client.connection
+        assert connection() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_client_that_leaves_amid_its_body_is_forgotten(client: Client) -> None:
