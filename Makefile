@@ -247,6 +247,12 @@ loadtest-sweep: $(DEVELOPMENT) ## every scenario once, in a short form (six minu
 	@tools/go-tool k6
 	@$(BIN)/python -m loadtest sweep $(if $(BASE_URL),--url $(BASE_URL))
 
+.PHONY: loadtest-changes
+loadtest-changes: $(DEVELOPMENT) ## load during a key rotation, a rollout and a failover of Redis, all made here, seven minutes (DURATION_FACTOR=0.5 for less)
+	@$(BIN)/python tools/programs.py install redis-server
+	@tools/go-tool k6
+	@$(BIN)/python -m loadtest changes $(LOADTEST_ARGS)
+
 .PHONY: loadtest-picture
 loadtest-picture: $(DEVELOPMENT)
 	@test -n "$(FOLDER)" || { echo "usage: make loadtest-picture FOLDER=build/loadtest/..." >&2; exit 2; }

@@ -30,21 +30,25 @@ class Redis(msgspec.Struct, frozen=True):
 
     url: str
     pid: int
+    port: int
 
 
 @contextlib.contextmanager
-def redis_server(cores: Sequence[int]) -> Iterator[Redis]:
-    """A redis-server that keeps nothing on disk. Raises LoadError where there is none."""
+def redis_server(cores: Sequence[int], more: Sequence[str] = ()) -> Iterator[Redis]:
+    """A redis-server that keeps nothing on disk. Raises LoadError where there is none.
+
+    ``more``: of its command line, such as ``("--replicaof", "127.0.0.1", "6379")``.
+    """
     program = shutil.which("redis-server")
     if program is None:
         raise LoadError("redis-server is not on the PATH: sudo apt-get install -y redis-server")
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="benchmarks-redis-") as folder:
-        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder, *more]
         pinned = ["taskset", "-c", ",".join(map(str, cores)), program, *options]
         process = subprocess.Popen(pinned, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            yield Redis(f"redis://127.0.0.1:{port}/0", process.pid)
+            yield Redis(f"redis://127.0.0.1:{port}/0", process.pid, port)
         finally:
             process.terminate()
             process.wait(10)

@@ -94,8 +94,12 @@ def service(
     tree: Path = REPOSITORY,
     python: str = sys.executable,
     name: str = "the service",
+    arguments: Sequence[str] = (),
 ) -> Iterator[Server]:
-    """The service of a working tree with the settings ``environ``, running. Nothing else is taken from outside."""
+    """The service of a working tree with the settings ``environ``, running. Nothing else is taken from outside.
+
+    ``arguments``: more of ``serve``'s, such as ``("--workers", "2")``.
+    """
     port = free_port()
     listeners = {
         "BIND_ADDR": f"127.0.0.1:{port}",
@@ -103,7 +107,7 @@ def service(
         "ADMIN_ADDR": f"127.0.0.1:{free_port()}",
         "DRAIN_SECONDS": "0",
     }
-    command = [python, "-m", "app", "serve"]
+    command = [python, "-m", "app", "serve", *arguments]
     with running(name, command, port, cores, tree=tree, environ={**listeners, **environ}) as server:
         yield server
 

@@ -8,12 +8,16 @@
 import encoding from 'k6/encoding';
 import exec from 'k6/execution';
 import http from 'k6/http';
-import { Counter } from 'k6/metrics';
+import { Counter, Trend } from 'k6/metrics';
 
 import { BASE_URL, CLIENT_ID, CLIENT_SECRET } from './_settings.js';
 import { part } from './_plan.js';
 
 export const wrongAnswers = new Counter('wrong_answers');
+/** Failures that do not say when to come again: no answer, a 5xx, a 503 without Retry-After. */
+const failedOtherwise = new Counter('failed_otherwise');
+/** When requests failed, in milliseconds of the run: between the first and the last lies the outage. */
+const failedAt = new Trend('failed_at');
 
 export const TOO_MANY =
   'the service answered 429: the rate limit is below what this run asks for. Give the load test client of its own ' +
@@ -36,6 +40,10 @@ function post(endpoint, body, tags, limited) {
     tags: Object.assign({ endpoint, name: endpoint, measured: 'yes', part: part() }, tags),
   });
   if (response.status === 429 && !limited) exec.test.abort(TOO_MANY);
+  if (response.status === 0 || response.status >= 500) {
+    failedAt.add(exec.instance.currentTestRunDuration, tags);
+    if (response.status !== 503 || !response.headers['Retry-After']) failedOtherwise.add(1, { endpoint });
+  }
   return response;
 }
 

@@ -4,7 +4,7 @@
 import { html } from './_html.js';
 import { csv, endpoints, junit, markdown, parts } from './_report.js';
 import { BASE_URL, REPORT_DIR, REPORT_IN_LOG, REPORT_PREFIX, RUN_ID } from './_settings.js';
-import { judge } from './_verdict.js';
+import { judge, value } from './_verdict.js';
 
 /** k6's `handleSummary` for a plan {scenario, seconds, measuredSeconds (where some prepare), peak, steps, capacity}. */
 export function summary(plan) {
@@ -23,6 +23,7 @@ export function summary(plan) {
       checks: judged.checks,
       steps: judged.steps,
       parts: parts(data, plan.seconds),
+      outage_seconds: (value(data, 'failed_at', 'max') - value(data, 'failed_at', 'min')) / 1000,
       test_seconds: data.state.testRunDurationMs / 1000,
     };
     const { parts: _parts, steps: _steps, ...verdict } = run;

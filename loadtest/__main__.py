@@ -4,6 +4,7 @@ python -m loadtest list
 python -m loadtest run smoke
 python -m loadtest run capacity --url https://auth.example.com
 python -m loadtest guide
+python -m loadtest changes
 python -m loadtest publish --guide build/loadtest/...
 python -m loadtest model
 python -m loadtest soak
@@ -25,8 +26,10 @@ from benchmarks.children import end_them_on_signals
 from benchmarks.load import LoadError
 from benchmarks.machine import REPOSITORY
 from benchmarks.servers import ServerError
-from loadtest import publishing, soak, soak_figures, soak_page, sweep
+from loadtest import change_page, changes, publishing, soak, soak_figures, soak_page, sweep
 from loadtest import target as targets
+from loadtest.change_acts import ChangeFailed
+from loadtest.change_stages import STAGES as CHANGES
 from loadtest.checklist import as_markdown
 from loadtest.cluster import ClusterError, run_in_cluster
 from loadtest.generator import GeneratorMissing, find_k6, run
@@ -140,7 +143,28 @@ def sweep_all(url: str | None, out: Path | None) -> None:
     for name, outcome in outcomes.items():
         click.echo(f"{name}: {outcome.exit.words}", err=True)
     click.echo(f"reports are in {folder}", err=True)
-    sys.exit(sweep.worst(outcomes))
+    sys.exit(sweep.worst(outcome.exit for outcome in outcomes.values()))
+
+
+@main.command(
+    "changes", help="Load during a rotation of keys, a rollout and a failover of Redis, all really made here."
+)
+@click.option("--only", multiple=True, type=click.Choice(tuple(CHANGES)), help="Only this; may be given again.")
+@_OUT
+def changes_(only: tuple[str, ...], out: Path | None) -> None:
+    folder = out or _folder("changes")
+    say = functools.partial(click.echo, err=True)
+    try:
+        find_k6()
+        runs = changes.run_changes(only or tuple(CHANGES), folder, targets.given_by(os.environ), say)
+    except GeneratorMissing as error:
+        _end(Exit.USAGE, str(error))
+    except (ChangeFailed, LoadError, ServerError, OSError) as error:
+        _end(Exit.NOT_RUN, str(error))
+    (folder / "report.md").write_text(change_page.page(runs))
+    click.echo(change_page.page(runs))
+    click.echo(f"reports are in {folder}", err=True)
+    sys.exit(sweep.worst(run.change.exit for run in runs))
 
 
 @main.command("picture", help="A picture of a run's HTML report, for the documentation.")
@@ -156,7 +180,10 @@ def picture(folder: Path) -> None:
 @click.option("--guide", "guide_folder", type=_FOLDER, help="The folder of a run of the guide.")
 @click.option("--claims", type=_FOLDER, multiple=True, help="Folders of runs at the guide's full rates.")
 @click.option("--scenarios", type=_FOLDER, multiple=True, help="Folders of short runs of each scenario.")
-def publish(guide_folder: Path | None, claims: tuple[Path, ...], scenarios: tuple[Path, ...]) -> None:
+@click.option("--changes", "changes_folder", type=_FOLDER, help="The folder of a run of `changes`.")
+def publish(
+    guide_folder: Path | None, claims: tuple[Path, ...], scenarios: tuple[Path, ...], changes_folder: Path | None
+) -> None:
     try:
         if guide_folder is not None:
             record = read_record(guide_folder)
@@ -165,6 +192,8 @@ def publish(guide_folder: Path | None, claims: tuple[Path, ...], scenarios: tupl
         for block, folders in (("claims", claims), ("scenarios", scenarios)):
             if folders:
                 publishing.publish_runs(block, folders)
+        if changes_folder is not None:
+            publishing.publish_changes(changes.read_runs(changes_folder))
     except (OSError, ValueError) as error:
         _end(Exit.USAGE, str(error))
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.machine import REPOSITORY
-from loadtest import guide_page
+from loadtest import change_page, guide_page
+from loadtest.changes import ChangeRun
 from loadtest.model import page as model_page
 from loadtest.model.calibration import Model
 from loadtest.model.plots import plots
@@ -40,6 +41,11 @@ def publish_runs(block: str, folders: Iterable[Path], page: Path = RUNS_PAGE) ->
     """Put a table of single runs into a block of the page. Raises OSError for a folder without ``report.json``."""
     verdicts = [msgspec.json.decode((folder / "report.json").read_bytes(), type=Verdict) for folder in folders]
     page.write_text(fill(page.read_text(), block, runs_table(verdicts)))
+
+
+def publish_changes(runs: Sequence[ChangeRun], page: Path = RUNS_PAGE) -> None:
+    """Put the table of load under change into its block of the page."""
+    page.write_text(fill(page.read_text(), "changes", change_page.table(runs)))
 
 
 def runs_table(verdicts: Sequence[Verdict]) -> str:

@@ -28,11 +28,12 @@ _SIGNED_REQUEST = (
 )
 
 
-def _basic(name: str, secret: str) -> str:
+def basic(name: str, secret: str) -> str:
+    """The Authorization header of a client (RFC 7617); both are encoded where they must be (RFC 6749 section 2.3.1)."""
     return "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()
 
 
-AUTHORIZATIONS = tuple(_basic(name, secret) for name, secret in _SECRETS.items())
+AUTHORIZATIONS = tuple(basic(name, secret) for name, secret in _SECRETS.items())
 """The Authorization headers of the load's clients, in the order of ``lives.lua``."""
 
 
@@ -118,7 +119,7 @@ class Beside:
         return self._server.ask("POST", "/oauth/token", form=f"{_SIGNED_REQUEST}&client_assertion={assertion}")
 
     def _choose(self) -> tuple[int, bytes]:
-        authorization = _basic("chosen", _CHOSEN_SECRET.replace(" ", "+"))
+        authorization = basic("chosen", _CHOSEN_SECRET.replace(" ", "+"))
         return self._server.ask(
             "POST", "/oauth/token", authorization=authorization, form="grant_type=client_credentials"
         )

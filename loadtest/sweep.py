@@ -1,10 +1,10 @@
 """Every scenario once, in a short form, against one service: does each still run, judge and report?
 
 Rates are those of the scenario, its time is cut. Nothing is changed during `rollout`, `rotation` and `failover`: that
-they run is what is looked at here; on a cluster they are run by `make e2e`.
+they run is what is looked at here; `python -m loadtest changes` makes the changes too.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from loadtest.generator import Outcome, run
@@ -39,8 +39,8 @@ def sweep(
         yield one.name, run(one, environ=told, report=folder / one.name, cores=target.cores)
 
 
-def worst(outcomes: Mapping[str, Outcome]) -> Exit:
+def worst(exits: Iterable[Exit]) -> Exit:
     """PASSED where all passed; otherwise the gravest: not run, failed, limited by the generator, not calibrated."""
     gravity = (Exit.NOT_RUN, Exit.FAILED, Exit.GENERATOR_LIMITED, Exit.NOT_CALIBRATED)
-    seen = {outcome.exit for outcome in outcomes.values()}
+    seen = set(exits)
     return next((one for one in gravity if one in seen), Exit.PASSED)

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import os
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -32,6 +33,8 @@ class Target(msgspec.Struct, frozen=True):
     """Where k6 may run; empty for anywhere."""
     where: str = ""
     """For the report: what was loaded."""
+    pid: int | None = None
+    """The service's process, if it was started here; with several workers the one that watches them."""
 
 
 def remote(base_url: str, environ: Mapping[str, str]) -> Target:
@@ -45,21 +48,31 @@ def remote(base_url: str, environ: Mapping[str, str]) -> Target:
 
 
 @contextlib.contextmanager
-def local(extra: Mapping[str, str] | None = None, *, token_seconds: int = TOKEN_SECONDS) -> Iterator[Target]:
+def local(
+    extra: Mapping[str, str] | None = None,
+    *,
+    token_seconds: int = TOKEN_SECONDS,
+    token_format: str = "opaque",
+    workers: int = 1,
+) -> Iterator[Target]:
     """A service on one core of this machine, for k6 on another, and a constant responder beside it.
 
-    ``extra``: more settings of the service, such as ``REDIS_URL``. ``token_seconds``: how long its tokens live.
+    ``extra``: more settings of the service, such as ``REDIS_URL``. ``token_seconds``: how long its tokens live;
+    ``token_format``: ``opaque`` or ``jwt``. ``workers``: its processes, whose ports for metrics follow one another.
     """
     server_cores, load_cores = split_cores()
-    metrics_port = free_port()
+    metrics_port = free_ports(workers)
     with tempfile.TemporaryDirectory() as folder:
         settings = {
-            "CLIENTS_FILE": str(_clients_file(Path(folder), token_seconds)),
+            "CLIENTS_FILE": str(_clients_file(Path(folder), token_seconds, token_format)),
             "METRICS_ADDR": f"127.0.0.1:{metrics_port}",
+            "ADMIN_ADDR": f"127.0.0.1:{free_ports(workers)}",
             "LOG_LEVEL": "warning",
             **(extra or {}),
         }
-        with service(server_cores, settings) as served, bare_server(server_cores) as bare:
+        arguments = ("--workers", str(workers)) if workers > 1 else ()
+        serving = service(server_cores, settings, arguments=arguments)
+        with serving as served, bare_server(server_cores) as bare:
             environ = {
                 "BASE_URL": served.url(""),
                 "CLIENT_ID": CLIENT,
@@ -69,7 +82,7 @@ def local(extra: Mapping[str, str] | None = None, *, token_seconds: int = TOKEN_
                 "CALIBRATION_URL": bare.url("/oauth/introspect"),
             }
             where = f"a service on core {server_cores[0]} of this machine, k6 on core {load_cores[-1]}"
-            yield Target(environ, f"http://127.0.0.1:{metrics_port}/metrics", tuple(load_cores), where)
+            yield Target(environ, f"http://127.0.0.1:{metrics_port}/metrics", tuple(load_cores), where, served.pid)
 
 
 def given_by(environ: Mapping[str, str]) -> dict[str, str]:
@@ -79,18 +92,29 @@ def given_by(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: environ[name] for name in (*names, *more) if environ.get(name)}
 
 
-def _clients_file(folder: Path, token_seconds: int) -> Path:
+def free_ports(count: int) -> int:
+    """The first of so many ports in a row that nothing listens on. Raises OSError where none are found."""
+    for _ in range(100):
+        first = free_port()
+        with contextlib.suppress(OSError, OverflowError), contextlib.ExitStack() as probes:
+            for port in range(first, first + count):
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+    raise OSError(f"no {count} free ports in a row")
+
+
+def _clients_file(folder: Path, token_seconds: int, token_format: str) -> Path:
     path = folder / "clients.yaml"
     clients = [
-        _client(CLIENT, "unlimited", token_seconds),
-        _client(HOT_CLIENT, HOT_CLIENT_PER_MINUTE, token_seconds),
+        _client(CLIENT, "unlimited", token_seconds, token_format),
+        _client(HOT_CLIENT, HOT_CLIENT_PER_MINUTE, token_seconds, token_format),
     ]
     with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
         json.dump({"version": 1, "clients": clients}, file)
     return path
 
 
-def _client(name: str, per_minute: int | str, token_seconds: int) -> dict[str, object]:
+def _client(name: str, per_minute: int | str, token_seconds: int, token_format: str) -> dict[str, object]:
     digest = base64.urlsafe_b64encode(hashlib.sha256(_SECRETS[name].encode()).digest()).rstrip(b"=").decode()
     return {
         "id": name,
@@ -99,6 +123,6 @@ def _client(name: str, per_minute: int | str, token_seconds: int) -> dict[str, o
         "grants": ["client_credentials"],
         "scopes": ["read"],
         "introspect": "own",
-        "access_token": {"format": "opaque", "seconds": token_seconds},
+        "access_token": {"format": token_format, "seconds": token_seconds},
         "rate_limit_per_minute": per_minute,
     }

@@ -73,6 +73,8 @@ class Verdict(msgspec.Struct, frozen=True):
     generator: dict[str, float | None] | None = None
     measured_seconds: float | None = None
     """Without what the run spent on preparing; None: all of :attr:`seconds`."""
+    outage_seconds: float = 0.0
+    """From the first request that failed to the last; 0 where none or one did."""
 
     @property
     def exit(self) -> Exit:

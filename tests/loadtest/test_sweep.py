@@ -1,10 +1,7 @@
 """Every scenario once: which form each has, and what the sweep comes to."""
 
-from pathlib import Path
-
 import pytest
 
-from loadtest.generator import Outcome
 from loadtest.scenarios import SCENARIOS
 from loadtest.sweep import SHORT, worst
 from loadtest.verdict import Exit
@@ -27,5 +24,4 @@ def test_what_is_shortened_exists_and_keeps_its_rate() -> None:
     ],
 )
 def test_a_sweep_comes_to_the_gravest(exits: list[Exit], comes_to: Exit) -> None:
-    outcomes = {str(number): Outcome(one, None, Path()) for number, one in enumerate(exits)}
-    assert worst(outcomes) is comes_to
+    assert worst(exits) is comes_to
