@@ -18,6 +18,7 @@ from app.storage.interface import Issuance
 from app.storage.redis.opening import redis_store
 from app.storage.redis_options import parse_redis_url
 from benchmarks import clients
+from benchmarks.children import pin
 from benchmarks.load import LoadError
 from benchmarks.servers import free_port
 
@@ -45,8 +46,12 @@ def redis_server(cores: Sequence[int], more: Sequence[str] = ()) -> Iterator[Red
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="benchmarks-redis-") as folder:
         options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder, *more]
-        pinned = ["taskset", "-c", ",".join(map(str, cores)), program, *options]
-        process = subprocess.Popen(pinned, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [program, *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=lambda: pin(cores),
+        )
         try:
             yield Redis(f"redis://127.0.0.1:{port}/0", process.pid, port)
         finally:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import jwt
 import msgspec
 
+from benchmarks.children import children
 from benchmarks.machine import REPOSITORY
 from benchmarks.servers import ask
 from loadtest.soak_clients import basic
@@ -92,10 +93,10 @@ def keys_command(settings: Mapping[str, str], *arguments: str) -> None:
 def workers_of(pid: int) -> dict[int, int]:
     """The process ids of the workers that this process watches, by their number."""
     found = {}
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+    for child in children(pid):
         with contextlib.suppress(OSError):  # it ended meanwhile
             for entry in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
                 name, _, value = entry.partition(b"=")
                 if name == b"AUTH_SERVICE_WORKER":
-                    found[int(value)] = int(child)
+                    found[int(value)] = child
     return found

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from benchmarks.machine import split_cores
 from benchmarks.redis_process import Redis, redis_server
 from benchmarks.servers import ask
-from loadtest.change_acts import Act, Stage, keys_command, settled, signing_kid, token_of, workers_of
+from loadtest.change_acts import Act, ChangeFailed, Stage, keys_command, settled, signing_kid, token_of, workers_of
 from loadtest.sentinels import SentinelGroup
 from loadtest.target import Target, local
 
@@ -75,7 +75,9 @@ def _is_ready(target: Target, worker: int) -> bool:
 
 def _replace(target: Target, worker: int) -> str:
     supervisor = target.pid or 0
-    old = workers_of(supervisor)[worker]
+    old = workers_of(supervisor).get(worker)
+    if old is None:
+        raise ChangeFailed(f"process {worker + 1} is not running before the change")
     os.kill(old, signal.SIGTERM)
     drained = settled("it drained and ended", lambda: workers_of(supervisor).get(worker) != old)
     came = settled("its successor runs", lambda: workers_of(supervisor).get(worker) not in (None, old))
