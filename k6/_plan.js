@@ -64,11 +64,12 @@ function offset(seconds) {
 }
 
 /**
- * Enough users for a second without answers, which a busy machine makes: a user that k6 has to make first is too late.
- * At high rates fewer: many connections at once are slower for k6 and for the service, and it would not come out of it.
+ * Enough users for a second without answers at low rates, for 40 ms at high ones; k6 makes more when it needs them. All of
+ * them take turns, each with an interpreter and a connection of its own, which is more than caches hold: at 5,000 a
+ * second on two cores the p95 was 5 ms with 200 of them, 24 with 500 and 52 with 1,000, which dropped iterations as well.
  */
 function virtualUsers(rate) {
-  return Math.max(10, Math.min(MAX_VUS, rate, Math.max(500, Math.ceil(rate / 20))));
+  return Math.max(10, Math.min(MAX_VUS, rate, Math.max(200, Math.ceil(rate / 25))));
 }
 
 /**
