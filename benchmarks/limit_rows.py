@@ -74,7 +74,7 @@ def steps(metrics: Metrics, caller: Client) -> dict[str, Work]:
         "limiter: admit": _deciding(RateLimiter().retry_after),
         "limiter: admit, one table": _deciding(RateLimiter(shards=1).retry_after),
         "limiter: admit, one table behind one lock": _deciding(SingleLockLimiter().retry_after),
-        "limiter: count a failure": lambda: failures.failed("10.0.0.1", None, clock.monotonic()),
+        "limiter: count a failure": lambda: failures.failed("10.0.0.1", "", clock.monotonic()),
     }
 
 

@@ -155,6 +155,7 @@ class ClientAuthenticator:
         ProtocolError (``invalid_client``, ``invalid_request``).
         """
         credentials = read_credentials(request.authorization, parameters)
+        request.named = credentials.client_id or ""
         if isinstance(credentials, SecretCredentials):
             return await self._by_secret(request, credentials, now), None
         if isinstance(credentials, AssertionCredentials):
@@ -208,6 +209,7 @@ class ClientAuthenticator:
         self, request: Request, credentials: AssertionCredentials, now: float
     ) -> tuple[Client, VerifiedAssertion]:
         subject = peek_subject(credentials.assertion)
+        request.named = subject or ""
         if subject is None or (credentials.client_id is not None and credentials.client_id != subject):
             raise invalid_client("assertion_subject")
         client = self._find_client(subject)

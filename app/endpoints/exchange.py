@@ -96,6 +96,8 @@ class Request(msgspec.Struct, gc=False):
     """Always set by the edge before an endpoint sees the request."""
     client_id: str | None = None
     """The client that the request names, once it is known that there is one of that name: for the audit."""
+    named: str = ""
+    """What a refused authentication gave as its client's id, whether there is such a client or not: for the limit."""
     operation: str | None = None
     """What the request counts as; the token endpoint changes it once it knows the grant."""
     proof: Proof | None = None

@@ -143,7 +143,7 @@ class Limits:
 
     def failed(self, request: Request, refusal: ProtocolError) -> ProtocolError:
         """Count a failed authentication; what to answer: the refusal, or 429 from those who fail too often."""
-        wait = self._failures.failed(request.peer, request.client_id, self._monotonic())
+        wait = self._failures.failed(request.peer, request.named, self._monotonic())
         self._metrics.rate_limited(FAILURE, wait > 0)
         if wait <= 0:
             return refusal

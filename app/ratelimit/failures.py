@@ -11,6 +11,7 @@ Rules:
 - What is kept is bounded, and swept in slices.
 """
 
+import hashlib
 from ipaddress import AddressValueError, IPv6Address
 
 import msgspec
@@ -25,6 +26,8 @@ FORGET_SECONDS = 900.0
 _MAX_PAIRS = 50_000
 _SHARDS = 64
 _REMEMBERED_NETWORKS = 4096
+_LONGEST_NAME = 64
+"""Characters of an id that is kept as it was given; of a longer one its hash."""
 
 
 class _Row(msgspec.Struct, gc=False):
@@ -57,27 +60,27 @@ class Failures:
         row = self._row(self._network(address), client_id)
         return 0.0 if row is None else max(0.0, row.until - now)
 
-    def failed(self, address: str | None, client_id: str | None, now: float) -> float:
+    def failed(self, address: str | None, client_id: str, now: float) -> float:
         """Count a failure: 0 if it is told as what it is, else the seconds for which no more is told.
 
-        ``client_id`` is None for what names no known client: those count for the address alone.
+        ``client_id`` is the id that was given, whether there is such a client or not, so that a delay tells nobody
+        which there are; empty for what names none, which counts for the address alone.
         """
         if not self.per_minute or address is None:
             return 0.0
         network = self._network(address)
-        if client_id is not None:
-            row = self._row(network, client_id)
-            if row is not None and row.until > now:
-                return row.until - now
+        row = self._row(network, client_id) if client_id else None
+        if row is not None and row.until > now:
+            return row.until - now
         wait = self._by_address.retry_after(network, self.per_minute, now)
-        if client_id is not None:
+        if client_id:
             self._count(network, client_id, now, at_least=wait)
         return wait
 
     def succeeded(self, address: str | None, client_id: str) -> None:
         """Forgive the failures of this address at this client."""
         if self.per_minute and address is not None:
-            key = (self._network(address), client_id)
+            key = _pair(self._network(address), client_id)
             self._shard(key).pop(key, None)
 
     def sweep(self, now: float) -> None:
@@ -87,7 +90,7 @@ class Failures:
         self._next = (self._next + 1) % _SHARDS
 
     def _count(self, network: str, client_id: str, now: float, at_least: float) -> None:
-        key = (network, client_id)
+        key = _pair(network, client_id)
         shard = self._shard(key)
         row = shard.get(key)
         if row is None or row.until + FORGET_SECONDS < now:
@@ -103,7 +106,7 @@ class Failures:
         row.until = now + max(delay, at_least)
 
     def _row(self, network: str, client_id: str) -> _Row | None:
-        key = (network, client_id)
+        key = _pair(network, client_id)
         return self._shard(key).get(key)
 
     def _shard(self, key: tuple[str, str]) -> dict[tuple[str, str], _Row]:
@@ -126,6 +129,12 @@ def network_of(address: str) -> str:
         return f"{IPv6Address(address.partition('%')[0]).packed[:8].hex()}::/64"
     except AddressValueError:
         return address
+
+
+def _pair(network: str, client_id: str) -> tuple[str, str]:
+    if len(client_id) > _LONGEST_NAME:
+        client_id = hashlib.sha256(client_id.encode(errors="surrogatepass")).hexdigest()
+    return network, client_id
 
 
 def _forget(shard: dict[tuple[str, str], _Row], now: float) -> None:

@@ -13,8 +13,9 @@
 - Nobody may be slow for ever: a head must be whole within ``request_seconds``, a body within :data:`BODY_FACTOR` times
   that, an answer must be taken within the same; a silent connection is kept for ``timeout_keep_alive``. One timer a
   connection looks after all of it, so a deadline may be kept ``request_seconds`` late and costs a request nothing.
-- There are at most ``max_connections`` at a listener: one more takes the place of an idle one, or is turned away where
-  none of those looked at is idle.
+- There are at most ``max_connections`` at a listener: one more takes the place of one that has been slow with a request
+  for :data:`SLOW_SECONDS`, then of an idle one, first of those that never asked anything, or is turned away where none
+  of those looked at is any of these.
 - A connection has an age at which the next answer ends it, so that clients' pools reach processes that came later. It
   is ended with an answer (RFC 9112 section 9.6), never while it is idle: that would race with the next request.
 """
@@ -46,6 +47,10 @@ REQUEST_SECONDS = 10.0
 
 _LOOKED_AT = 256
 """Connections among which an idle one is looked for when there are too many: a look at all would stop the service."""
+
+SLOW_SECONDS = 0.1
+"""After so long a request that is not whole may cost its connection, where there is no room for another: to take all
+places from connections that work, as many as there are must be opened within it."""
 
 AGE_JITTER = 0.2
 """The part of its greatest age that chance may take off a connection, so that a pool does not come back at once."""
@@ -330,23 +335,35 @@ class Connection(HttpToolsProtocol):
 
     def _is_late(self, now: float) -> bool:
         """Whether a request that is being read takes too long; one that waits for the requests before it does not."""
-        if self._begun_at == math.inf or (not self._may_answer_now() and not self._reads_running()):
-            return False
         factor = BODY_FACTOR if self._reads_running() else 1
-        return now - self._begun_at >= self._request_seconds * factor
+        return now - self.reading_since >= self._request_seconds * factor
 
     def _reads_running(self) -> bool:
         """Whether it is the body of the request whose turn it is that is not whole."""
         return self._running is not None and self._running is self.cycle and self.cycle.more_body
 
     def _displace(self) -> bool:
-        """Close the connection that was idle for longest, of some."""
-        idle = [
-            c for c in islice(self.connections, _LOOKED_AT) if isinstance(c, Connection) and c.is_idle and c is not self
-        ]
+        """Close the connection of some that is least missed: slow with a request, or else idle, each for longest."""
+        others = [c for c in islice(self.connections, _LOOKED_AT) if isinstance(c, Connection) and c is not self]
+        slow_since = self.loop.time() - SLOW_SECONDS
+        slow = [c for c in others if c.reading_since <= slow_since and not c.transport.is_closing()]
+        if slow:
+            min(slow, key=lambda connection: connection.reading_since).transport.close()
+            return True
+        idle = [c for c in others if c.is_idle]
         if idle:
-            min(idle, key=lambda connection: connection.idle_since).transport.close()
+            min(idle, key=lambda connection: (connection.has_asked, connection.idle_since)).transport.close()
         return bool(idle)
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether a request has begun on it that could be read."""
+        return self._running is not None
+
+    @property
+    def reading_since(self) -> float:
+        """By the loop's clock: since when a request is read whose turn it is; infinity where none is."""
+        return self._begun_at if self._may_answer_now() or self._reads_running() else math.inf
 
     @property
     def is_idle(self) -> bool:

@@ -4,14 +4,16 @@ A connection counts at the listener once its handshake is done (:mod:`app.web.co
 bounded too: clients that open connections and never speak would take every descriptor, and with them the probes'.
 
 Rules:
-- Past ``max_waiting`` unfinished handshakes a new connection is closed at once; a handshake ends after
-  :data:`~app.web.tls.HANDSHAKE_SECONDS`.
+- Past ``max_waiting`` unfinished handshakes one more takes the place of the oldest of the address that has most of
+  them: a client that does its part is done in milliseconds, and who holds them open crowds out itself alone. A
+  handshake ends after :data:`~app.web.tls.HANDSHAKE_SECONDS`.
 - Whatever goes wrong with one connection ends that one.
 """
 
 import asyncio
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -43,7 +45,8 @@ class Handshakes:
         self._context = context
         self._max_waiting = max_waiting
         self._handshake_seconds = handshake_seconds
-        self._waiting: set[asyncio.Task[None]] = set()
+        self._waiting: dict[asyncio.Task[None], str] = {}
+        """By age, with the address that each comes from."""
         listening.setblocking(False)
         listening.listen(backlog)
         self._accepting = asyncio.get_running_loop().create_task(self._accept())
@@ -68,16 +71,25 @@ class Handshakes:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                accepted, _ = await loop.sock_accept(self._socket)
+                accepted, peer = await loop.sock_accept(self._socket)
             except OSError:
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             if len(self._waiting) >= self._max_waiting:
-                accepted.close()
-                continue
+                self._make_room()
             task = loop.create_task(self._shake_hands(accepted))
-            self._waiting.add(task)
-            task.add_done_callback(self._waiting.discard)
+            self._waiting[task] = str(peer[0]) if isinstance(peer, tuple) else ""
+            task.add_done_callback(self._forget)
+
+    def _make_room(self) -> None:
+        """End the oldest handshake of the address that has most of them."""
+        crowding, _ = Counter(self._waiting.values()).most_common(1)[0]
+        oldest = next(task for task, address in self._waiting.items() if address == crowding)
+        del self._waiting[oldest]
+        oldest.cancel()
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._waiting.pop(task, None)
 
     async def _shake_hands(self, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()

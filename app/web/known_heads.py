@@ -82,6 +82,7 @@ def known_head(
     template.body = b""
     # Found out about the one request, not its head's:
     template.client_id = template.operation = template.span = template.token = None
+    template.named = ""
     head = data[:body_at]
     request_id = _place(head, fields, b"x-request-id") if has_own_id else None
     traceparent = _place(head, fields, b"traceparent", _TRACEPARENT)

@@ -121,6 +121,17 @@ def test_a_thousand_spoofed_addresses_meet_one_limit(guarded: ServiceCalls) -> N
     assert refused.headers["ratelimit-policy"] == '"failure";q=60;w=60'
 
 
+def test_the_delays_do_not_tell_which_clients_exist(guarded: ServiceCalls) -> None:
+    def told(client_id: str, address: str) -> list[tuple[int, list[str], str | None]]:
+        answers = [attempt(guarded, BASIC._replace(id=client_id), "wrong", address) for _ in range(12)]
+        return [(a.status_code, sorted(a.headers), a.headers.get("ratelimit-policy")) for a in answers]
+
+    known = told(BASIC.id, "203.0.113.1")
+    assert [status for status, *_ in known] == [401] * 6 + [429] * 6
+    assert told("no-such-client", "203.0.113.2") == known
+    assert told("x" * 1000, "203.0.113.3") == known
+
+
 @pytest.mark.parametrize("client", [BASIC, CHOSEN], ids=["generated", "chosen"])
 def test_the_real_client_gets_in_from_elsewhere_and_its_neighbours_too(
     guarded: ServiceCalls, client: RegisteredClient

@@ -67,15 +67,18 @@ async def test_a_client_is_served(listening: Listening) -> None:
     await listening.settle(0)
 
 
-async def test_more_than_may_wait_are_turned_away_and_the_rest_is_served(listening: Listening) -> None:
-    silent = [await asyncio.open_connection(*listening.address) for _ in range(WAITING)]
+async def test_one_more_than_may_wait_takes_the_place_of_the_oldest_of_its_crowd(listening: Listening) -> None:
+    lone = await asyncio.open_connection(*listening.address, local_addr=("127.0.0.2", 0))
+    silent = [await asyncio.open_connection(*listening.address) for _ in range(3 * WAITING)]
     await listening.settle(WAITING)
-    reader, writer = await asyncio.open_connection(*listening.address)
-    assert await asyncio.wait_for(reader.read(1), 5) == b""
-    writer.close()
-    silent.pop()[1].close()
-    await listening.settle(WAITING - 1)
-    assert await listening.echo() == b"hello"
+    for reader, writer in silent[: 2 * WAITING + 1]:
+        assert await asyncio.wait_for(reader.read(1), 0.5) == b""  # ended long before its time
+        writer.close()
+    del silent[: 2 * WAITING + 1]
+    assert not lone[0].at_eof()
+    for _ in range(3):
+        assert await listening.echo() == b"hello"
+    silent.append(lone)
     # Who says nothing is let go.
     for reader, writer in silent:
         assert await asyncio.wait_for(reader.read(1), 5) == b""

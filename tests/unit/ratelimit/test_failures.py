@@ -80,8 +80,8 @@ def test_a_walk_over_many_clients_meets_the_bound_of_its_address() -> None:
 def test_the_bound_delays_nobodys_first_attempt() -> None:
     failures = Failures(60)
     for _ in range(1000):
-        failures.failed(ATTACKER, None, 0.0)
-    assert failures.failed(ATTACKER, None, 0.0) > 0
+        failures.failed(ATTACKER, "", 0.0)
+    assert failures.failed(ATTACKER, "", 0.0) > 0
     assert failures.must_wait(ATTACKER, "billing", 0.0) == 0
     failures.failed(ATTACKER, "billing", 0.0)
     assert failures.must_wait(ATTACKER, "billing", 0.0) > 0  # but everybody's second
@@ -89,7 +89,7 @@ def test_the_bound_delays_nobodys_first_attempt() -> None:
 
 def test_an_ipv6_subscriber_is_one_address_whatever_it_makes_up() -> None:
     failures = Failures(60)
-    told = [failures.failed(f"2001:db8:1:2::{number:x}", None, 0.0) == 0 for number in range(1000)]
+    told = [failures.failed(f"2001:db8:1:2::{number:x}", "", 0.0) == 0 for number in range(1000)]
     assert sum(told) == 60
 
 
