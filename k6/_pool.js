@@ -11,12 +11,15 @@ const SECONDS = 120;
 
 const mine = [];
 
-/** A plan: first `tokens` are issued, then `rate` requests a second go on for two minutes. */
-export function pool({ tokens, rate, issuance }) {
+/**
+ * A plan: first `tokens` are issued, then `rate` requests a second go on for two minutes, each about any of them; or
+ * `inTurn`, about the one that was asked about longest ago, which a cache of fewer entries never has.
+ */
+export function pool({ tokens, rate, issuance, inTurn = false }) {
   // Not stretched: as many tokens as were asked for, in a short run too.
   const fillRate = Math.ceil(count('FILL_RATE', 1000) / ISSUED_AT_ONCE);
   const fillSeconds = Math.ceil(tokens / (fillRate * ISSUED_AT_ONCE));
-  const asked = arrivals('ask', rate, SECONDS);
+  const asked = arrivals(inTurn ? 'askInTurn' : 'ask', rate, SECONDS);
   const filling = { ...arrivals('fill', fillRate, 1), preAllocatedVUs: asked.preAllocatedVUs, seconds: fillSeconds };
   const scenarios = { filling, asked: { ...asked, at: fillSeconds + 2 } };
   if (issuance > 0) scenarios.issuance = { ...arrivals('issueOne', issuance, SECONDS), at: fillSeconds + 2 };
@@ -43,6 +46,14 @@ export function fill() {
 export function ask() {
   if (mine.length === 0) fill(); // a user that came after the filling
   if (mine.length > 0) introspect(mine[Math.floor(Math.random() * mine.length)]);
+}
+
+let turn = 0;
+
+export function askInTurn() {
+  if (mine.length === 0) fill(); // a user that came after the filling
+  if (mine.length > 0) introspect(mine[turn % mine.length]);
+  turn += 1;
 }
 
 export function issueOne() {

@@ -16,16 +16,19 @@ import { summary } from './_summary.js';
 const STAGE = choice('STAGE', ['all', 'basic', 'stress', 'spike', 'endurance']);
 const FIVE_MINUTES = 300;
 
-// Each stage: what runs, for how long, and how many requests a second at most.
+// Each stage: what runs, for how long, how many requests a second at most, and how many of each kind in all.
 const STAGES = {
   basic: {
     seconds: FIVE_MINUTES,
     peak: scaled(100),
+    introspections: scaled(100) * FIVE_MINUTES,
     make: (at) => ({ introspection: arrivals('introspection', scaled(100), FIVE_MINUTES, at) }),
   },
   stress: {
     seconds: FIVE_MINUTES,
     peak: scaled(100) + scaled(50),
+    introspections: scaled(100) * FIVE_MINUTES,
+    issuances: scaled(50) * FIVE_MINUTES,
     make: (at) => ({
       introspection_beside_issuance: arrivals('introspection', scaled(100), FIVE_MINUTES, at),
       issuance: arrivals('issuance', scaled(50), FIVE_MINUTES, at),
@@ -34,6 +37,7 @@ const STAGES = {
   spike: {
     seconds: 110,
     peak: scaled(500),
+    introspections: scaled(500) * 50, // 40 seconds of it, and as many on the way there and back as in ten
     make: (at) => ({
       spike: ramp(
         'introspection',
@@ -49,7 +53,14 @@ const STAGES = {
       ),
     }),
   },
-  endurance: { seconds: 1800, peak: 40, make: (at) => ({ endurance: users('life', 20, 1800, at) }) },
+  endurance: {
+    seconds: 1800,
+    peak: 40,
+    // A user's round takes its second of rest and two answers.
+    introspections: 0.8 * 20 * 1800,
+    issuances: 0.8 * 20 * 1800,
+    make: (at) => ({ endurance: users('life', 20, 1800, at) }),
+  },
 };
 
 const chosen = Object.entries(STAGES).filter(([name]) => STAGE === 'all' || STAGE === name);
@@ -59,15 +70,16 @@ for (const [, stage] of chosen) {
   Object.assign(scenarios, stage.make(seconds));
   seconds += stage.seconds;
 }
-const issues = chosen.some(([name]) => name === 'stress' || name === 'endurance');
+const planned95 = (kind) => 0.95 * chosen.reduce((sum, [, stage]) => sum + (stage[kind] || 0), 0) * (stretched(seconds) / seconds);
+const issues = planned95('issuances') > 0;
 const peak = Math.max(...chosen.map(([, stage]) => stage.peak));
 
 export const options = planned({
   scenarios,
   overallP95: 100,
   endpoints: {
-    introspect: { p95: 50, atLeast: stretched(seconds) * 5 },
-    ...(issues ? { issue: { p95: 100, atLeast: stretched(FIVE_MINUTES) * 10 } } : {}),
+    introspect: { p95: 50, atLeast: planned95('introspections') },
+    ...(issues ? { issue: { p95: 100, atLeast: planned95('issuances') } } : {}),
   },
 });
 

@@ -18,6 +18,7 @@ export const options = planned({
   endpoints: {
     issue: { p95: 100, failed: 0.001, atLeast: USERS },
     introspect: { p95: 50, failed: 0.001, atLeast: USERS * 3 },
+    revoke: { p95: 100, failed: 0.001, atLeast: USERS / 2 },
   },
 });
 

@@ -36,7 +36,8 @@ def checklist(stages: Mapping[str, Stage]) -> Sequence[Line]:
         _limiter(stages.values()),
         _memory(stages.get("endurance")),
         _cpu(stages.get(NORMAL_LOAD)),
-        _errors([stages[name] for name in GUIDE_STAGES if name in stages]),
+        _errors(stages),
+        _stages(stages),
         _held("Concurrent requests: 1,000 users", stages.get("users")),
         _held("Throughput: 5,000 introspections/s", stages.get("introspections")),
     )
@@ -77,14 +78,23 @@ def _cpu(stage: Stage | None) -> Line:
     return Line(what, wanted, f"{stage.usage.cpu_cores:.1%}", stage.usage.cpu_cores < 0.5)
 
 
-def _errors(stages: Sequence[Stage]) -> Line:
+def _errors(stages: Mapping[str, Stage]) -> Line:
     what, wanted = "Error rate", "< 0.1 %"
-    endpoints = [e for stage in stages if stage.verdict is not None for e in stage.verdict.endpoints]
+    verdicts = [stages[name].verdict if name in stages else None for name in GUIDE_STAGES]
+    endpoints = [e for verdict in verdicts if verdict is not None for e in verdict.endpoints]
     asked = sum(e.requests for e in endpoints)
-    if asked == 0:
+    if asked == 0 or None in verdicts:
         return _unmeasured(what, wanted)
     failed = sum(e.requests * e.failed for e in endpoints)
     return Line(what, wanted, f"{failed / asked:.3%} of {asked:,} requests", failed / asked < 0.001)
+
+
+def _stages(stages: Mapping[str, Stage]) -> Line:
+    """A stage that ended early, dropped iterations or got a wrong answer has failed, whatever its latencies are."""
+    ends = {name: stages[name].end.exit if name in stages else Exit.NOT_RUN for name in GUIDE_STAGES}
+    others = [f"{name}: {end.words}" for name, end in ends.items() if end is not Exit.PASSED]
+    measured = "; ".join(others) or ", ".join(f"{name}: {end.words}" for name, end in ends.items())
+    return Line("The four stages", "every threshold holds", measured, not others)
 
 
 def _held(what: str, stage: Stage | None) -> Line:

@@ -41,7 +41,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("rotation", "under-change", "load during a key rotation that you start", {"CHANGE": "rotation"}),
     Scenario("failover", "under-change", "load during a failover of Redis that you start", {"CHANGE": "failover"}),
     Scenario("hot-client", "hot-client", "one client far beyond its limit, another that must not notice"),
-    Scenario("uniform", "uniform", "every introspection asks about another token: no cache helps"),
+    Scenario("uniform", "uniform", "20,000 tokens asked about in turn: no cache helps"),
     Scenario("live-tokens", "live-tokens", "a hundred thousand live tokens"),
 )
 

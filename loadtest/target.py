@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.clients import REQUESTS_PER_MINUTE
 from benchmarks.machine import split_cores
 from benchmarks.servers import bare_server, free_port, service
 
@@ -106,7 +107,7 @@ def free_ports(count: int) -> int:
 def _clients_file(folder: Path, token_seconds: int, token_format: str) -> Path:
     path = folder / "clients.yaml"
     clients = [
-        _client(CLIENT, "unlimited", token_seconds, token_format),
+        _client(CLIENT, REQUESTS_PER_MINUTE, token_seconds, token_format),
         _client(HOT_CLIENT, HOT_CLIENT_PER_MINUTE, token_seconds, token_format),
     ]
     with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:

@@ -13,9 +13,9 @@
 - Nobody may be slow for ever: a head must be whole within ``request_seconds``, a body within :data:`BODY_FACTOR` times
   that, an answer must be taken within the same; a silent connection is kept for ``timeout_keep_alive``. One timer a
   connection looks after all of it, so a deadline may be kept ``request_seconds`` late and costs a request nothing.
-- There are at most ``max_connections`` at a listener: one more takes the place of one that has been slow with a request
-  for :data:`SLOW_SECONDS`, then of an idle one, first of those that never asked anything, or is turned away where none
-  of those looked at is any of these.
+- There are at most ``max_connections`` at a listener: one more takes the place of one that never asked anything for
+  :data:`SLOW_SECONDS`, then of one that has been slow with a request for as long, then of an idle one, or is turned
+  away where none of those looked at is any of these.
 - A connection has an age at which the next answer ends it, so that clients' pools reach processes that came later. It
   is ended with an answer (RFC 9112 section 9.6), never while it is idle: that would race with the next request.
 """
@@ -343,21 +343,21 @@ class Connection(HttpToolsProtocol):
         return self._running is not None and self._running is self.cycle and self.cycle.more_body
 
     def _displace(self) -> bool:
-        """Close the connection of some that is least missed: slow with a request, or else idle, each for longest."""
+        """Close the connection of some that is least missed, of its kind the one that has been so for longest."""
         others = [c for c in islice(self.connections, _LOOKED_AT) if isinstance(c, Connection) and c is not self]
-        slow_since = self.loop.time() - SLOW_SECONDS
-        slow = [c for c in others if c.reading_since <= slow_since and not c.transport.is_closing()]
-        if slow:
-            min(slow, key=lambda connection: connection.reading_since).transport.close()
-            return True
-        idle = [c for c in others if c.is_idle]
-        if idle:
-            min(idle, key=lambda connection: (connection.has_asked, connection.idle_since)).transport.close()
-        return bool(idle)
+        long_ago = self.loop.time() - SLOW_SECONDS
+        idle = sorted((c for c in others if c.is_idle), key=lambda connection: connection.idle_since)
+        slow = [c for c in others if c.reading_since <= long_ago and not c.transport.is_closing()]
+        silent = [c for c in idle if not c.has_asked and c.idle_since <= long_ago]
+        for kind in (silent, sorted(slow, key=lambda connection: connection.reading_since), idle):
+            if kind:
+                kind[0].transport.close()
+                return True
+        return False
 
     @property
     def has_asked(self) -> bool:
-        """Whether a request has begun on it that could be read."""
+        """Whether a request of it was answered, or is."""
         return self._running is not None
 
     @property

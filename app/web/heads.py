@@ -15,6 +15,9 @@ HEAD_BYTES = 32 * 1024
 FIELD_LIMIT = 100
 """How many fields a head may have; and trailers."""
 
+LENGTH_DIGITS = 19
+"""What a Content-Length is written with at most: zeros in front say nothing, and Python reads 4,300 digits."""
+
 Fields = Sequence[tuple[bytes, bytes]]
 
 # RFC 9110 section 7.2: uri-host [":" port] (RFC 3986 section 3.2.2), which may be empty.
@@ -66,6 +69,8 @@ def check_head(version: str, fields: Fields, known_host: bytes | None) -> bytes 
             host = value
         elif name == b"transfer-encoding":
             _check_coding(version, value)
+        elif name == b"content-length" and len(value) > LENGTH_DIGITS:
+            raise not_understood()
     if version != "1.1":
         if version != "1.0":
             raise Refusal(505, "HTTP Version Not Supported", "the service speaks HTTP/1.1")  # RFC 9110 section 2.5

@@ -54,6 +54,8 @@ def _source(measured: Measured) -> str:
 
 def _table(rows: Table) -> str:
     head, *body = rows
+    if any(len(row) != len(head) for row in body):
+        raise ValueError(f"a row of the table of {', '.join(head)} has not as many cells as its head")
     rule = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *body))
 
@@ -102,6 +104,7 @@ def _validation(model: Model) -> Table:
             "simulated",
             "p99, measured",
             "simulated",
+            "cores elsewhere",
         )
     ]
     for name, points, hits in measured_curves(model.measured):

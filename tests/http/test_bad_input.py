@@ -85,6 +85,7 @@ AMBIGUOUS = {
     "a negative length": b"content-length: -1\r\n\r\n",
     "a length that is no number": b"content-length: five\r\n\r\n",
     "an endless length": b"content-length: " + b"9" * 40 + b"\r\n\r\n",
+    "a length of endless zeros": b"content-length: " + b"0" * 5000 + b"1\r\n\r\nx",
     "chunks of no size": b"transfer-encoding: chunked\r\n\r\nzz\r\n",
     "an unknown coding": b"transfer-encoding: chunked, nonsense\r\n\r\n0\r\n\r\n",
     "a folded header": b"x-a: b\r\n c: d\r\ncontent-length: 0\r\n\r\n",

@@ -172,6 +172,21 @@ def test_half_a_request_on_every_connection_keeps_nobody_out_and_ends_no_connect
             assert read_answer(connection).status == 200
 
 
+def test_who_is_slow_is_not_ended_for_those_who_never_ask(crowded: ServiceCalls) -> None:
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(15):
+            open_ones.enter_context(connect(crowded))
+        slow = open_ones.enter_context(connect(crowded))
+        slow.sendall(HALF_A_BODY)
+        time.sleep(2 * SLOW_SECONDS)
+        for _ in range(10):
+            more = open_ones.enter_context(connect(crowded))
+            more.sendall(ALIVE)
+            assert read_answer(more).status == 200
+        slow.sendall(b"client_credentials&scope=read1")
+        assert read_answer(slow).status == 401
+
+
 def test_where_none_is_idle_or_slow_one_more_is_turned_away_and_probes_are_answered(crowded: ServiceCalls) -> None:
     answers = []
     for _ in range(10):  # on a busy machine the first may be slow by the time that the last is there

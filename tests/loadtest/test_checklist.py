@@ -53,7 +53,7 @@ def failing(lines: Iterable[Line]) -> list[str]:
 
 def test_good_figures_pass_every_line() -> None:
     lines = checklist(STAGES)
-    assert len(lines) == 8
+    assert len(lines) == 9
     assert failing(lines) == []
 
 
@@ -87,6 +87,20 @@ def test_no_decision_of_the_limiter_is_no_pass() -> None:
 def test_a_run_that_did_not_pass_fails_its_line(name: str, ended: Exit) -> None:
     (line,) = failing(checklist({**STAGES, name: stage(name, STAGES[name].verdict, ended)}))
     assert line.startswith(("Concurrent requests", "Throughput"))
+
+
+@pytest.mark.parametrize("name", ["basic", "stress", "spike", "endurance"])
+@pytest.mark.parametrize("ended", [Exit.FAILED, Exit.NOT_RUN])
+def test_a_stage_that_did_not_pass_fails_whatever_its_latencies_are(name: str, ended: Exit) -> None:
+    lines = checklist({**STAGES, name: stage(name, STAGES[name].verdict, ended)})
+    assert failing(lines) == ["The four stages"]
+    assert f"{name}: {ended.words}" in as_markdown(lines)
+
+
+@pytest.mark.parametrize("name", ["basic", "stress", "spike", "endurance"])
+def test_a_stage_that_is_missing_is_no_stage_without_errors(name: str) -> None:
+    without = {each: one for each, one in STAGES.items() if each != name}
+    assert {"Error rate", "The four stages"} <= set(failing(checklist(without)))
 
 
 def growing(bytes_a_second: float, until: float = math.inf) -> list[Sample]:
