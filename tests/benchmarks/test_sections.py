@@ -10,10 +10,10 @@ from benchmarks import live_tokens, rate_steps, rows
 from benchmarks.charts import Panel, Series, chart, number, ticks
 from benchmarks.live_tokens import COUNTS, LiveTokens
 from benchmarks.load import Load, LoadError
-from benchmarks.machine import Machine
+from benchmarks.machine import REPOSITORY, Machine
 from benchmarks.peers.programs import INTROSPECTION, ISSUANCE
 from benchmarks.peers.rows import SERVICE, PeerRow, peer_rows
-from benchmarks.pictures import OF_SECTION, pictures
+from benchmarks.pictures import OF_SECTION, RATIOS, pictures
 from benchmarks.processes import Cores, Processes, replicas_of
 from benchmarks.publish import BEGIN, END, PublishError, fill, merge
 from benchmarks.rate_steps import FRACTIONS, RateSteps, connections_for, step_name, summarise_steps
@@ -217,3 +217,10 @@ def test_points_lie_where_their_values_are() -> None:
 @pytest.mark.parametrize(("value", "text"), [(0.1, "0.1"), (5, "5"), (10_000, "10k"), (1_000_000, "1M")])
 def test_figures_on_an_axis_are_short(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_the_page_shows_every_picture_that_there_is() -> None:
+    page = (REPOSITORY / "docs" / "performance.md").read_text()
+    for name in (RATIOS, *OF_SECTION.values()):
+        assert f"](images/{name})" in page, name
+        assert (REPOSITORY / "docs" / "images" / name).stat().st_size > 1000
