@@ -110,7 +110,7 @@ def test_nobody_uses_up_the_limit_of_a_public_client_for_all() -> None:
 
 def test_every_refusal_names_its_limit() -> None:
     limits, request = make(failures=2), asked()
-    request.client_id = "billing"
+    request.client_id = request.named = "billing"
     refusals = [limits.failed(request, invalid_client("wrong_secret")) for _ in range(3)][2:]
     with pytest.raises(ProtocolError) as raised:
         limits.before_slow_check(request, Client("billing"))
@@ -133,7 +133,7 @@ def test_an_attack_on_one_class_starves_no_other() -> None:
     limits = make(failures=10)
     for number in range(1000):
         request = asked(peer=f"198.51.{number % 256}.7")
-        request.client_id = "billing"
+        request.client_id = request.named = "billing"
         limits.failed(request, invalid_client("wrong_secret"))
     assert admitted(limits, Client("billing"), asked()) == 10
 
