@@ -9,6 +9,7 @@ Rules:
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,15 @@ def pin(cores: Sequence[int]) -> None:
     """To be called in a new process: it may run on ``cores``, and is sent SIGTERM when the thread that made it ends."""
     os.sched_setaffinity(0, cores)
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def tied(command: Sequence[str]) -> list[str]:
+    """The command of a program that is sent SIGTERM when the thread that starts it ends, where setpriv(1) is there.
+
+    By a program of its own, for who starts it beside other threads: code between fork and exec is not safe there.
+    """
+    setpriv = shutil.which("setpriv")
+    return [*([setpriv, "--pdeathsig", "TERM"] if setpriv else []), *command]
 
 
 def end_them_on_signals() -> None:

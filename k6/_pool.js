@@ -43,17 +43,19 @@ export function fill() {
   }
 }
 
-export function ask() {
+function askAboutOne(choose) {
   if (mine.length === 0) fill(); // a user that came after the filling
-  if (mine.length > 0) introspect(mine[Math.floor(Math.random() * mine.length)]);
+  if (mine.length > 0) introspect(mine[choose(mine.length)]);
+}
+
+export function ask() {
+  askAboutOne((tokens) => Math.floor(Math.random() * tokens));
 }
 
 let turn = 0;
 
 export function askInTurn() {
-  if (mine.length === 0) fill(); // a user that came after the filling
-  if (mine.length > 0) introspect(mine[turn % mine.length]);
-  turn += 1;
+  askAboutOne((tokens) => turn++ % tokens);
 }
 
 export function issueOne() {

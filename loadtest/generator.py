@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.children import tied
 from benchmarks.machine import REPOSITORY
 from loadtest.scenarios import Scenario
 from loadtest.verdict import Exit, Verdict, exit_of, verdict_in
@@ -47,17 +48,14 @@ def run(scenario: Scenario, *, environ: Mapping[str, str], report: Path, cores: 
     """
     report.mkdir(parents=True, exist_ok=True)
     told = {**scenario.environ, **environ, "REPORT_DIR": str(report)}
-    # By a program of its own: code between fork and exec is not safe beside the thread that takes samples.
-    command = ["setpriv", "--pdeathsig", "TERM"]  # it ends where this process is killed
-    if cores and not scenario.anywhere:
-        command += ["taskset", "-c", ",".join(map(str, cores))]
+    command = ["taskset", "-c", ",".join(map(str, cores))] if cores and not scenario.anywhere else []
     command += [find_k6(), "run", "--no-usage-report", "--include-system-env-vars"]
     # Labels of what K6_OUT writes to Prometheus: the dashboards are bound to job and instance.
     for tag in (f"testid={told.get('RUN_ID', 'local')}", "job=k6", f"instance={platform.node()}"):
         command += ["--tag", tag]
     lines = []
     process = subprocess.Popen(
-        [*command, str(REPOSITORY / "k6" / f"{scenario.script}.js")],
+        tied([*command, str(REPOSITORY / "k6" / f"{scenario.script}.js")]),
         env={**_inherited(), **told},
         stdout=subprocess.PIPE,
         text=True,

@@ -1,6 +1,5 @@
 """A master, its replicas and the sentinels that watch them, as real processes; whoever starts them ends the servers."""
 
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 import redis
 
+from benchmarks.children import tied
 from benchmarks.servers import free_port
 
 MASTER_NAME = "tokens"
@@ -67,10 +67,7 @@ class SentinelGroup(Generic[ServerT]):
                     down_after=down_after_milliseconds,
                 )
             )
-            command = ["redis-server", str(configuration), "--sentinel"]
-            setpriv = shutil.which("setpriv")
-            if setpriv:
-                command = [setpriv, "--pdeathsig", "TERM", *command]
+            command = tied(["redis-server", str(configuration), "--sentinel"])
             self._processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
 
     @property

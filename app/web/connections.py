@@ -346,14 +346,14 @@ class Connection(HttpToolsProtocol):
         """Close the connection of some that is least missed, of its kind the one that has been so for longest."""
         others = [c for c in islice(self.connections, _LOOKED_AT) if isinstance(c, Connection) and c is not self]
         long_ago = self.loop.time() - SLOW_SECONDS
-        idle = sorted((c for c in others if c.is_idle), key=lambda connection: connection.idle_since)
+        idle = [c for c in others if c.is_idle]
         slow = [c for c in others if c.reading_since <= long_ago and not c.transport.is_closing()]
         silent = [c for c in idle if not c.has_asked and c.idle_since <= long_ago]
-        for kind in (silent, sorted(slow, key=lambda connection: connection.reading_since), idle):
-            if kind:
-                kind[0].transport.close()
-                return True
-        return False
+        least_missed = silent or slow or idle
+        if least_missed:
+            # Who is idle reads nothing, and who reads is not idle: the other instant is infinity.
+            min(least_missed, key=lambda c: min(c.idle_since, c.reading_since)).transport.close()
+        return bool(least_missed)
 
     @property
     def has_asked(self) -> bool:

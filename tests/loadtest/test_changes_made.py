@@ -1,6 +1,5 @@
 """Each change made for real in a short run: the changes are seen, and nobody who called got a wrong answer."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -8,16 +7,14 @@ import pytest
 from loadtest.change_stages import STAGES
 from loadtest.changes import run_changes
 from loadtest.verdict import Exit
+from tests.conftest import RequireProgram
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs sudo apt-get install -y redis-server"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_change_under_load_is_made_and_seen(name: str, tmp_path: Path) -> None:
+def test_a_change_under_load_is_made_and_seen(name: str, tmp_path: Path, require_program: RequireProgram) -> None:
+    require_program("redis-server")
     said: list[str] = []
     # Twenty seconds: a rotation and a rollout take eight each, two of them.
     environ = {"DURATION_FACTOR": "0.17", "RATE_FACTOR": "0.4"}
