@@ -202,7 +202,7 @@ dashboards: $(RUNTIME) ## write dashboards/*.json from their description in tool
 
 .PHONY: bench
 bench: $(RUNTIME) ## measure the service against a bare server and print the table (minutes; BENCH_ARGS="--rounds 1")
-	@$(BIN)/python tools/programs.py install wrk
+	@$(BIN)/python tools/programs.py install wrk redis-server
 	@$(BIN)/python -m benchmarks run $(BENCH_ARGS)
 
 # The peers in environments of their own, from their locks; nothing else may depend on their packages.
@@ -276,7 +276,7 @@ soak: $(DEVELOPMENT) ## half an hour of everything at half the maximum; writes i
 .PHONY: bench-compare
 bench-compare: $(RUNTIME) ## measure this tree against the commit BASE=...; fails if it is certainly over 10 % slower
 	@test -n "$(BASE)" || { echo "usage: make bench-compare BASE=COMMIT" >&2; exit 2; }
-	@$(BIN)/python tools/programs.py install wrk git
+	@$(BIN)/python tools/programs.py install wrk redis-server git
 	@$(BIN)/python -m benchmarks compare $(BENCH_ARGS) $(BASE)
 
 # In CI: what this tree's steps cost beside those of the last release (without one: of the commit before), never a failure.
@@ -285,9 +285,9 @@ LAST_RELEASE = $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
 REPORT_BASE = $(or $(BASE),$(LAST_RELEASE),$(shell git rev-parse --verify --quiet HEAD^))
 
 .PHONY: bench-report
-bench-report: $(RUNTIME) ## the steps of a request beside those of the last release, in a minute; fails for nothing
+bench-report: $(RUNTIME) ## the steps of a request beside those of the last release, in about a minute; fails for nothing
 	@if test -n "$(REPORT_BASE)"; then \
-	    $(BIN)/python -m benchmarks compare --part steps --rounds 3 --report $(REPORT_BASE); \
+	    $(BIN)/python -m benchmarks compare --part steps --rounds 6 --report $(REPORT_BASE); \
 	else echo "no earlier commit is there to compare with"; fi
 
 # ------------------------------------------------------------------------------------------------- releases

@@ -21,6 +21,7 @@ from benchmarks.results import Results
 from benchmarks.sections import render
 from benchmarks.servers import ServerError
 from benchmarks.standstill import SECONDS, watch
+from benchmarks.statistics import LEAST_ROUNDS
 from benchmarks.summary import table
 
 RESULTS = Path(__file__).parent / "results"
@@ -63,8 +64,8 @@ def run(  # noqa: PLR0917 - click passes them by name
 
 @main.command()
 @click.argument("base")
-@click.option("--rounds", type=click.IntRange(min=3), default=8, show_default=True)
-@_seconds
+@click.option("--rounds", type=click.IntRange(min=LEAST_ROUNDS), default=12, show_default=True)
+@click.option("--seconds", type=click.IntRange(min=1), default=1, show_default=True, help="Of each run in a round.")
 @_only
 @click.option("--part", "parts", multiple=True, type=click.Choice(comparison.PARTS), help="Only these; repeatable.")
 @click.option("--report", is_flag=True, help="Exit code 0 whatever was found.")
@@ -73,7 +74,8 @@ def compare(  # noqa: PLR0917 - click passes them by name
 ) -> None:
     """Compare this working tree with the commit BASE; exit code 1 if it is certainly over 10 % worse in anything."""
     compared = comparison.compare(base, Schedule(rounds, seconds), only, parts or comparison.PARTS)
-    click.echo("\n".join(table(("", base, "working tree", "change", "95 % interval", ""), comparison.lines(compared))))
+    head = ("", base, "working tree", "change", "95 % interval", "by the clock", "")
+    click.echo("\n".join(table(head, comparison.lines(compared))))
     losses = [one.name for one in compared if one.is_loss]
     if losses and report:
         click.echo(f"over 10 % worse than {base}: {'; '.join(losses)}")

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from benchmarks import limit_rows, live_tokens, processes, rate_steps, redis_rows, rows
-from benchmarks.http_rounds import Schedule, Tree, measure
+from benchmarks.http_rounds import Schedule, measure
 from benchmarks.load import require_wrk
-from benchmarks.machine import REPOSITORY, describe, split_cores
+from benchmarks.machine import describe, split_cores
 from benchmarks.memory import measure_memory
 from benchmarks.micro import prepare
 from benchmarks.peers import rows as peers
@@ -40,7 +40,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
         folder = Path(name)
         if "http" in parts:
-            loads, measured = measure([Tree("the service", REPOSITORY)], schedule, folder, only)
+            loads, measured = measure(schedule, folder, only)
             targets = {row.name: row.target for row in measured}
             results = msgspec.structs.replace(results, rows=summarise(loads, rows.YARDSTICK, targets))
         if "redis" in parts:
