@@ -52,6 +52,8 @@ def render(results: Results) -> str:
 def _peers(results: Results) -> Section:
     note = (
         "Each server pinned to the same core, the load on the other, in turns; the same requests, authenticated. "
+        "At the durability that the column says: no commit waits for a disk, nothing survives the machine, and "
+        "what lies in a map or in SQLite's own memory ends with its process. "
         "The columns before the target say how many times its rate the service's is, by the clock and by CPU time."
     )
     ordered = sorted(results.peers, key=lambda peer: (peer.endpoint != INTROSPECTION, -peer.row.ratio_on_cpu.median))

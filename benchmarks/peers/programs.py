@@ -59,7 +59,7 @@ def kinds() -> tuple[Kind, ...]:
     toolkit = _pinned(FOLDER / "django.lock", "django-oauth-toolkit==")
     hydra = _pinned(REPOSITORY / "tools" / "go" / "hydra" / "go.mod", "github.com/ory/hydra/v2 v")
     provider = FOLDER / "npm" / "node_modules" / "oidc-provider"
-    tmpfs = "SQLite, WAL, in a file in memory (tmpfs)"
+    tmpfs = "SQLite, WAL, `synchronous=OFF`, in a file in memory (tmpfs)"
     as_it_comes = (ISSUANCE,)
     few = 4  # with up to a third of a second for a secret, who comes last of 64 gives up
     return (
