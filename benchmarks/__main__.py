@@ -10,6 +10,7 @@ import msgspec
 
 from benchmarks import bench, key_report, memory
 from benchmarks import compare as comparison
+from benchmarks import profile as profiling
 from benchmarks import publish as publication
 from benchmarks.children import end_them_on_signals
 from benchmarks.http_rounds import Schedule
@@ -102,6 +103,17 @@ def steps(samples: int, as_json: bool) -> None:
     else:
         for name, ns in timed.items():
             click.echo(f"{name:55} {ns.median / 1e3:8.2f} us ({ns.low / 1e3:.2f}-{ns.high / 1e3:.2f})")
+
+
+@main.command()
+@click.option("--seconds", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--flame-graph", is_flag=True, help="Draw it for docs/performance.md, by py-spy, instead of the table.")
+def profile(seconds: int, flame_graph: bool) -> None:
+    """Where the time of an introspection goes, by perf: the kernel, the event loop, the parser, the work."""
+    if flame_graph:
+        click.echo(profiling.draw(seconds))
+    else:
+        click.echo("\n".join(table(("", "of the time", "a request"), list(profiling.lines(seconds)))))
 
 
 @main.command()

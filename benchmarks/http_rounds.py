@@ -58,9 +58,17 @@ def measure(
         asgi = start("FAST_PATH=asgi", rows.settings(folder, "asgi", collector=collector))
         unseen = start("unseen", rows.settings(folder) | rows.UNSEEN)
         unlimited = start("limits off", limit_rows.unlimited_settings(folder, collector=collector))
+        ceilings = {
+            name: running.enter_context(bare_server(server_cores, http))
+            for name, http in (
+                (rows.UNPARSED, "benchmarks.ceilings:Unparsed"),
+                (rows.PARSED, "benchmarks.ceilings:Parsed"),
+            )
+        }
         measured = [
             (row, server)
             for server, of_server in (
+                *((server, (rows.constant(server, name),)) for name, server in ceilings.items()),
                 (asgi, rows.asgi_rows(asgi)),
                 (unseen, rows.unseen_rows(unseen)),
                 (seen, (limit_rows.limited_row(seen, folder),)),
@@ -70,7 +78,7 @@ def measure(
             for row in of_server
             if _is_wanted(row, only)
         ]
-        arms = [_arm(rows.yardstick(bare), bare, load_cores), *(_arm(*one, load_cores) for one in measured)]
+        arms = [_arm(rows.constant(bare), bare, load_cores), *(_arm(*one, load_cores) for one in measured)]
         loads = interleave(
             arms, rounds=schedule.rounds, seconds=schedule.seconds, warm_up_seconds=schedule.warm_up_seconds
         )

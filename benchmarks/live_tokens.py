@@ -53,7 +53,7 @@ def measure(schedule: Schedule, folder: Path) -> tuple[LiveTokens, ...]:
     grown: dict[int, float] = {}
     with contextlib.ExitStack() as running:
         bare = running.enter_context(bare_server(server_cores))
-        yardstick = rows.yardstick(bare)
+        yardstick = rows.constant(bare)
         arms = [Arm(rows.YARDSTICK, partial(_run, yardstick, bare, load_cores))]
         for count in COUNTS:
             server = running.enter_context(service(server_cores, rows.settings(folder)))

@@ -86,7 +86,7 @@ def arms(
             (quarter(first, QUARTER, tokens), first),
             (quarter(memory, QUARTER_IN_MEMORY, in_memory), memory),
         ]
-        wanted = [Arm(rows.YARDSTICK, _runner(rows.yardstick(bare), bare, load_cores))]
+        wanted = [Arm(rows.YARDSTICK, _runner(rows.constant(bare), bare, load_cores))]
         wanted += [
             Arm(row.name, _runner(row, server, load_cores)) for row, server in measured if _is_wanted(row.name, only)
         ]

@@ -13,6 +13,7 @@ from benchmarks.servers import Server, ServerError
 
 LIVE_TOKENS = 100_000
 YARDSTICK = "bare server"
+UNPARSED, PARSED = "ceiling: a constant for each read", "ceiling: a constant inside the parser's callback"
 UNDISTURBED = 0.9
 """The part of its core that a saturated server has when nothing else runs there."""
 TRIES = 3
@@ -55,15 +56,15 @@ def settings(folder: Path, fast_path: str = "protocol", *, collector: str | None
     }
 
 
-def yardstick(bare: Server) -> Row:
-    """The bare server, asked what introspection is asked."""
+def constant(bare: Server, name: str = YARDSTICK) -> Row:
+    """The bare server, or another that answers as it does, asked what introspection is asked."""
     form = f"token={'a' * 60}"
     script = Script.same("POST", clients.authorization(clients.OPAQUE), form)
 
     def check() -> None:
         _require(bare, bare.ask("POST", "/oauth/introspect", form=form), active=True)
 
-    return Row(YARDSTICK, "/oauth/introspect", script, check)
+    return Row(name, "/oauth/introspect", script, check)
 
 
 def issue(server: Server, client: str) -> str:

@@ -78,10 +78,10 @@ def ask(
 
 
 @contextlib.contextmanager
-def bare_server(cores: Sequence[int]) -> Iterator[Server]:
-    """The bare server, running."""
+def bare_server(cores: Sequence[int], http: str = "httptools") -> Iterator[Server]:
+    """The bare server, running. ``http``: uvicorn's option, such as ``benchmarks.ceilings:Parsed``."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "--no-access-log", "--loop", "uvloop", "--http", "httptools"]
+    command = [sys.executable, "-m", "uvicorn", "--no-access-log", "--loop", "uvloop", "--http", http]
     with running("the bare server", [*command, "--port", str(port), "benchmarks.bare_server:app"], port, cores) as it:
         yield it
 

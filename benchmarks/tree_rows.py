@@ -50,7 +50,7 @@ def measure(
                 for kind, environ in settings(tree, own, redis).items()
             }
             of_trees.append([one for one in _rows(servers, own, load_cores) if _is_wanted(one[0], only)])
-        arms = [_arm(rows.YARDSTICK, rows.yardstick(bare), bare, load_cores)]
+        arms = [_arm(rows.YARDSTICK, rows.constant(bare), bare, load_cores)]
         for same_row in zip(*of_trees, strict=True):
             for tree, (row, server) in zip(trees, same_row, strict=True):
                 arms.append(_arm(name_in(tree.name, row.name), row, server, load_cores))

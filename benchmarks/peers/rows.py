@@ -52,7 +52,7 @@ def measure(schedule: Schedule, folder: Path, only: Sequence[str] = ()) -> tuple
     with contextlib.ExitStack() as running:
         bare = running.enter_context(bare_server(server_cores))
         ours = running.enter_context(service(server_cores, rows.settings(folder)))
-        measured: list[tuple[Row, Server]] = [(rows.yardstick(bare), bare)]
+        measured: list[tuple[Row, Server]] = [(rows.constant(bare), bare)]
         about: list[tuple[str, str, str]] = []
         as_peer = Peer(ours, ours, "/oauth/token", "/oauth/introspect")
         for endpoint, start in ENDPOINTS.items():
