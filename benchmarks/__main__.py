@@ -13,6 +13,7 @@ from benchmarks import compare as comparison
 from benchmarks import profile as profiling
 from benchmarks import publish as publication
 from benchmarks.children import end_them_on_signals
+from benchmarks.drawing import DrawingError
 from benchmarks.http_rounds import Schedule
 from benchmarks.load import LoadError
 from benchmarks.micro import prepare
@@ -145,5 +146,5 @@ if __name__ == "__main__":
     end_them_on_signals()
     try:
         main()
-    except (LoadError, ServerError, comparison.CompareError, publication.PublishError) as error:
+    except (LoadError, ServerError, DrawingError, comparison.CompareError, publication.PublishError) as error:
         sys.exit(f"the benchmark cannot be made: {error}")

@@ -1,6 +1,5 @@
 """From loads to the table, the page and the picture."""
 
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
 import msgspec
@@ -10,13 +9,14 @@ from benchmarks.compare import Compared, compare_costs
 from benchmarks.load import Load
 from benchmarks.machine import Machine, cpu_model
 from benchmarks.memory import Memory
-from benchmarks.plot import ratio_bars
+from benchmarks.plot import MET, MISSED, NEUTRAL, ratio_bars
 from benchmarks.publish import BEGIN, END, fill
 from benchmarks.redis_rows import PAIR, QUARTER
 from benchmarks.results import Results
 from benchmarks.sections import render
 from benchmarks.statistics import Spread
 from benchmarks.summary import summarise, table
+from tests.programs import svg
 
 MACHINE = Machine(
     cpu="A processor",
@@ -108,14 +108,12 @@ def test_a_page_without_a_block_is_not_touched() -> None:
 
 def test_the_picture_has_a_bar_for_each_row_and_a_mark_for_each_target() -> None:
     rows = results().rows
-    picture = ET.fromstring(ratio_bars(rows, "Ratios & targets"))
-    space = "{http://www.w3.org/2000/svg}"
-    texts = [text.text for text in picture.iter(f"{space}text")]
-    assert "Ratios & targets" in texts
-    assert {row.name for row in rows} <= set(texts)
-    bars = [float(bar.get("width", "0")) for bar in picture.iter(f"{space}rect")][1:]
-    assert [bar / bars[0] for bar in bars] == pytest.approx([1, 0.7, 0.1, 0.3], abs=0.01)
-    assert sum(path.get("stroke-width") == "3" for path in picture.iter(f"{space}path")) == 2
+    picture = ratio_bars(rows, "Ratios & targets")
+    assert {"Ratios & targets", *(row.name for row in rows)} <= set(svg.texts(picture))
+    bars = [path for colour in (NEUTRAL, MET, MISSED) for path in svg.paths(picture, f"fill: {colour}")]
+    widths = sorted(max(x for x, _ in bar) - min(x for x, _ in bar) for bar in bars)
+    assert [width / widths[-1] for width in widths] == pytest.approx([0.1, 0.3, 0.7, 1], abs=0.01)
+    assert len(svg.paths(picture, "stroke-width: 3")) == 2
 
 
 @pytest.mark.parametrize(("candidate", "loss"), [([12.0, 12.1, 12.2] * 2, True), ([8.0, 8.1, 7.9] * 2, False)])
