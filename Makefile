@@ -227,6 +227,12 @@ peers: $(RUNTIME) ## the servers that make bench-peers measures: oidc-provider, 
 bench-peers: peers ## measure the service beside those servers in one run
 	@$(BIN)/python -m benchmarks run --part peers --json benchmarks/results/peers.json $(BENCH_ARGS)
 
+.PHONY: bench-profile
+bench-profile: $(DEVELOPMENT) ## where the microseconds of an introspection go: the table by perf, the flame graph of docs/performance.md by py-spy
+	@$(BIN)/python tools/programs.py install wrk perf
+	@$(BIN)/python -m benchmarks profile $(BENCH_ARGS)
+	@$(BIN)/python -m benchmarks profile --flame-graph $(BENCH_ARGS)
+
 .PHONY: loadtest
 loadtest: $(DEVELOPMENT) ## run SCENARIO=smoke (or another of `make loadtest-list`) by k6, here or against BASE_URL=...
 	@tools/go-tool k6

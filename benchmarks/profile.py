@@ -6,12 +6,13 @@ What the kernel does for the server is the kernel's: the sending side of loopbac
 
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks import clients, rows
+from benchmarks import clients, flame, rows
 from benchmarks.load import LoadError
 from benchmarks.machine import REPOSITORY, split_cores
 from benchmarks.servers import Server, service
@@ -51,12 +52,17 @@ def lines(seconds: int) -> Iterator[tuple[str, str, str]]:
 
 
 def draw(seconds: int, file: Path = FLAME_GRAPH) -> Path:
-    """A flame graph of the same, by py-spy, with the functions of native code. Raises LoadError or ServerError."""
-    spy = shutil.which("py-spy", path=str(REPOSITORY / ".venv" / "bin")) or shutil.which("py-spy")
+    """A flame graph of the same, by py-spy. Raises DrawingError, LoadError or ServerError."""
+    spy = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
     if spy is None:
         raise LoadError("py-spy is not installed: make install")
-    record = [spy, "record", "--native", "--function", "--rate", "500", "--duration", str(seconds)]
-    _beside(lambda server: [*record, "--output", str(file), "--pid", str(server.pid)], seconds)
+    record = [spy, "record", "--native", "--function", "--format", "raw", "--rate", "500", "--duration", str(seconds)]
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
+        raw = Path(name) / "stacks"
+        us = _beside(lambda server: [*record, "--output", str(raw), "--pid", str(server.pid)], seconds)
+        seen = flame.stacks(raw.read_text())
+    title = f"One introspection of a token in memory: {us:.1f} µs of CPU time, {sum(seen.values()):,} samples"
+    file.write_text(flame.flame(seen, title))
     return file
 
 

@@ -39,6 +39,7 @@ PROGRAMS: dict[str, Program] = {
     "git": Program("git", "what is committed is checked"),
     "chromium": Program("chromium", "the operators' page is looked at with a real browser"),
     "wrk": Program("wrk", "the load of the benchmark"),
+    "perf": Program("linux-perf", "where the time of a request goes, the kernel's part included"),
     "bash": Program("bash", "the commands of runbooks are parsed and run as they stand"),
     "curl": Program("curl", "the commands of runbooks are run as they stand"),
     "faketime": Program("faketime", "a process with a wrong clock, until its alert fires"),
