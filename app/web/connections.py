@@ -36,7 +36,17 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from app.endpoints.exchange import Headers
 from app.randomness import RandomBytes
 from app.web.cycle import Cycle
-from app.web.heads import FIELD_LIMIT, HEAD_BYTES, Refusal, check_head, not_understood, size_of, too_large
+from app.web.heads import (
+    FIELD_LIMIT,
+    HEAD_BYTES,
+    OTHER_PROTOCOL_BYTES,
+    Refusal,
+    check_head,
+    find_other_protocol,
+    not_understood,
+    size_of,
+    too_large,
+)
 
 WAITING = 16
 """How many requests may wait for an earlier one's answer; or what :data:`_SHORT` bytes hold."""
@@ -114,6 +124,7 @@ class Connection(HttpToolsProtocol):
         self._piece = 0  # length of what is being parsed
         self._counting = False  # whether the parser is in a head, in trailers or before a chunk
         self._counted = 0  # and for how many whole pieces' bytes it has been
+        self._tail = b""  # the last bytes of a piece that ended there: what they begin may be a protocol's name
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -164,7 +175,21 @@ class Connection(HttpToolsProtocol):
         self._rest, self._rest_start = (b"", 0) if done else (rest, start)
 
     def _parse(self, data: bytes) -> None:
-        """Parse ``data``. Requests that offer another protocol are parsed again without the offer."""
+        """Parse ``data``, as far as it is HTTP."""
+        if self._counting or b"RTSP/" in data or b"ICE/" in data:
+            tail = self._tail
+            at = find_other_protocol(tail + data)
+            if at >= 0:
+                self._feed(data[: max(0, at - len(tail))])
+                if self._refusal is None and not self.transport.is_closing():
+                    self._refuse(not_understood())
+                return
+        self._feed(data)
+        if self._counting:
+            self._tail = (self._tail + data)[1 - OTHER_PROTOCOL_BYTES :]
+
+    def _feed(self, data: bytes) -> None:
+        """Give the parser ``data``. Requests that offer another protocol are parsed again without the offer."""
         while data:
             self._piece = len(data)
             try:

@@ -20,6 +20,12 @@ LENGTH_DIGITS = 19
 
 Fields = Sequence[tuple[bytes, bytes]]
 
+# How a request line of RTSP (RFC 2326 section 6.1) or Icecast ends, which the parser takes for HTTP's: both are framed
+# like it, by other rules. No body that is read here has such a line: forms have no spaces, JSON no line ends in strings.
+# A header field that ends in the same way is refused as well: there is no telling which line came in pieces.
+_OTHER_PROTOCOL = re.compile(rb" (?:RTSP|ICE)/[0-9]\.[0-9]\r")
+OTHER_PROTOCOL_BYTES = len(b" RTSP/1.0\r")
+
 # RFC 9110 section 7.2: uri-host [":" port] (RFC 3986 section 3.2.2), which may be empty.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-fvV:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
 
@@ -49,6 +55,12 @@ def too_large(url: bytes) -> Refusal:
     if len(url) > HEAD_BYTES // 2:
         return Refusal(414, "URI Too Long", "the request target is too long")
     return Refusal(431, "Request Header Fields Too Large", "the header fields are too large or too many")
+
+
+def find_other_protocol(data: bytes) -> int:
+    """Where a line ends by naming a protocol that is not HTTP; -1 if none does."""
+    found = _OTHER_PROTOCOL.search(data)
+    return -1 if found is None else found.start()
 
 
 def size_of(url: bytes, fields: Iterable[tuple[bytes, bytes]]) -> int:

@@ -300,6 +300,15 @@ STATUS_OF = {
     "HTTP/2.0": (b"GET /health/live HTTP/2.0\r\nhost: a\r\n\r\n", 505),
     "HTTP/0.9": (b"GET /health/live HTTP/0.9\r\nhost: a\r\n\r\n", 505),
     "HTTP/1.2": (b"GET /health/live HTTP/1.2\r\nhost: a\r\n\r\n", 400),
+    "RTSP/1.0": (b"GET /health/live RTSP/1.0\r\nhost: a\r\n\r\n", 400),  # which llhttp parses
+    "RTSP/1.1": (b"GET /health/live  RTSP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", 400),
+    "RTSP's own method": (b"DESCRIBE /health/live RTSP/1.0\r\nhost: a\r\n\r\n", 400),
+    "RTSP/1.1 with an offer": (
+        b"GET /health/live RTSP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
+        400,
+    ),
+    "ICE/1.0": (b"SOURCE /health/live ICE/1.0\r\nhost: a\r\n\r\n", 400),
+    "ICE/1.1": (b"SOURCE /health/live ICE/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", 400),
     "gzip, chunked": (CHUNKED.replace(b": chunked", b": gzip, chunked") + b"0\r\n\r\n", 501),  # RFC 9112 section 6.1
     "gzip": (CHUNKED.replace(b": chunked", b": gzip"), 400),  # RFC 9112 section 6.3
     "chunked, gzip": (CHUNKED.replace(b": chunked", b": chunked, gzip"), 400),
@@ -311,6 +320,8 @@ FINE = {
     "an empty host": b"GET /health/live HTTP/1.1\r\nhost:\r\nconnection: close\r\n\r\n",
     "an IPv6 address": b"GET /health/live HTTP/1.1\r\nhost: [::1]:8080\r\nconnection: close\r\n\r\n",
     "a name and a port": b"GET /health/live HTTP/1.1\r\nhost: auth_1.example.com:8080\r\nconnection: close\r\n\r\n",
+    "a field that names another protocol": b"GET /health/live HTTP/1.1\r\nhost: x\r\nuser-agent: RTSP/1.0 ICE/1.0 tool\r\n"
+    b"connection: close\r\n\r\n",
     "an absolute target": b"GET http://x/health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
     "chunked in capitals": b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
     b"transfer-encoding: CHUNKED\r\n\r\n0\r\n\r\n",
@@ -333,6 +344,7 @@ def test_what_http_allows_is_answered(service: ServiceCalls, listener: str, name
 GARBAGE = {
     "no HTTP": (b"\0\1garbage\r\n\r\n", 400),
     "no host": (b"GET / HTTP/1.1\r\n\r\n", 400),
+    "another protocol": (b"POST /oauth/token RTSP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", 400),
     "too many fields": (b"GET / HTTP/1.1\r\nhost: x\r\n" + b"a: b\r\n" * 200, 431),
     "a body in no chunks": (CHUNKED + b"zz\r\n", 400),
 }

@@ -41,6 +41,9 @@ SMUGGLING: tuple[bytes, ...] = (
     _POST + b"transfer-encoding: chunked\r\n\r\n-1\r\n\r\n" + INNER,
     _POST + b"transfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\n\r\n" + INNER,
     _POST.replace(b"1.1", b"1.0") + b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n" + INNER,
+    # Protocols that are framed like HTTP, and by their own rules.
+    _POST.replace(b"HTTP/1.1", b"RTSP/1.1") + _SIZED + b"\r\n" + INNER,
+    b"SOURCE /oauth/token ICE/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n" + INNER,
 )
 
 

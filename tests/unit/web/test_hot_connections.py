@@ -533,6 +533,29 @@ async def test_garbage_is_refused_after_the_answers_to_what_came_before(client: 
     assert client.transport.closed.is_set()
 
 
+@pytest.mark.parametrize("line", [b"POST /hot RTSP/1.1", b"POST  /hot  RTSP/1.0", b"SOURCE /cold ICE/1.1"])
+@pytest.mark.parametrize("size", [1, 2, 5, 11, 1000])
+async def test_another_protocol_is_refused_however_it_comes(client: Client, line: bytes, size: int) -> None:
+    everything = post("before") + line + b"\r\nhost: x\r\ncontent-length: 5\r\n\r\ninner" + post("after")
+    for start in range(0, len(everything), size):
+        if not client.transport.closed.is_set():
+            client.send(everything[start : start + size])
+        await asyncio.sleep(0)
+    answers = await client.received(2)
+    assert [answer.status for answer in answers] == [200, 400]
+    assert client.transport.closed.is_set()
+    assert client.saw == ["before"]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+async def test_the_name_of_another_protocol_may_stand_elsewhere(client: Client, size: int) -> None:
+    everything = post(" RTSP/1.0\n ICE/1.0", "user-agent: tool (RTSP/1.0 ICE/1.0)", "x-y: RTSP/1.0, ICE/1.1 too") + COLD
+    for start in range(0, len(everything), size):
+        client.send(everything[start : start + size])
+        await asyncio.sleep(0)
+    assert bodies(await client.received(2)) == ["hot  RTSP/1.0\n ICE/1.0", "cold"]
+
+
 async def in_time(awaitable: Awaitable[Any]) -> None:
     await asyncio.wait_for(awaitable, BOUND_SECONDS)
 
