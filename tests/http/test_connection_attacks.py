@@ -50,6 +50,9 @@ AGAIN_BYTES = 12_000_000
 """What the same attack may leave once more: a block for each of many heads, which the next look gives back."""
 LEFT_BYTES_OF_OVERLOAD = 64_000_000
 """What an overload may leave: such pages again. 81 MB stayed while lost connections waited for a full collection."""
+AGAIN_BYTES_OF_OVERLOAD = 12_000_000
+"""What the same overload may leave once more. The first brings buffers, sockets and caches to their size; the second finds
+them there, and what it adds is blocks that the next look gives back."""
 CALLER = BASIC._replace(entry={**BASIC.entry, "rate_limit_per_minute": "unlimited"})
 AUTHORIZATION = b"Basic " + base64.b64encode(":".join(CALLER.basic).encode())
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
@@ -211,23 +214,26 @@ def test_the_probe_is_answered_at_three_times_saturation(
     command += [str(connections), str(OVERLOAD * capacity.rate), str(OVERLOAD_SECONDS), str(tmp_path / "request")]
     command += [str(length_of_answer(attacked, request))]
     before = resident(attacked)
-    with probing(attacked.process.metrics_url) as live:
-        done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    came_to = json.loads(done.stdout)
-    grown = resident(attacked) - before
-    wait_until(lambda: sockets(attacked) < 50, "the end of the connections")
-    time.sleep(GIVEN_BACK_SECONDS)
-    assert attacked.access_token(CALLER)
-    left = resident(attacked) - before
-    print(
-        f"{fast_path}, {connections} connections: at most {capacity.rate:.0f} a second, then {came_to} in "
-        f"{OVERLOAD_SECONDS} s; grown by {grown / 1e6:.1f} MB, {left / 1e6:.1f} in the end; {live}"
-    )
-    assert live.failures == []
-    assert len(live.seconds) >= 5
-    assert came_to["due"] >= 2.9 * capacity.rate * OVERLOAD_SECONDS
-    assert left < LEFT_BYTES_OF_OVERLOAD
+    left = []
+    for _ in range(2):
+        with probing(attacked.process.metrics_url) as live:
+            done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        came_to = json.loads(done.stdout)
+        grown = resident(attacked) - before
+        wait_until(lambda: sockets(attacked) < 50, "the end of the connections")
+        time.sleep(GIVEN_BACK_SECONDS)
+        assert attacked.access_token(CALLER)
+        left.append(resident(attacked) - before)
+        print(
+            f"{fast_path}, {connections} connections: at most {capacity.rate:.0f} a second, then {came_to} in "
+            f"{OVERLOAD_SECONDS} s; grown by {grown / 1e6:.1f} MB, {left[-1] / 1e6:.1f} in the end; {live}"
+        )
+        assert live.failures == []
+        assert len(live.seconds) >= 5
+        assert came_to["due"] >= 2.9 * capacity.rate * OVERLOAD_SECONDS
+    assert left[0] < LEFT_BYTES_OF_OVERLOAD
+    assert left[1] - left[0] < AGAIN_BYTES_OF_OVERLOAD, left
 
 
 def _authorization_and_form(request: bytes) -> tuple[str, str]:
