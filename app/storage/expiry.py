@@ -15,6 +15,10 @@ Name = TypeVar("Name", bytes, str)
 BUCKET_SECONDS = 4
 """Width of a bucket: how long after its end a name may still be held."""
 
+MARK_SPARE_SECONDS = 120
+"""How long a mark outlives what it marks: so far a clock may step back, or run behind other replicas', and revives
+nothing."""
+
 COMPACT_FROM = 16
 """Stale entries below which a bucket is compacted only if nothing in it is alive."""
 
@@ -74,7 +78,10 @@ class ExpiryBuckets(Generic[Name]):
 
 
 class ExpiringMarks(Generic[Name]):
-    """A bounded set of names, each with an end: revocations and one-time values."""
+    """A bounded set of names, each with an end: revocations and one-time values.
+
+    What is marked lives or counts until that end; the mark stays in force for MARK_SPARE_SECONDS longer.
+    """
 
     def __init__(self, max_marks: int) -> None:
         self._until: dict[Name, int] = {}
@@ -84,7 +91,7 @@ class ExpiringMarks(Generic[Name]):
     def is_marked(self, name: Name, now: float) -> bool:
         """Whether the name is marked and its mark has not ended."""
         until = self._until.get(name)
-        return until is not None and until > now
+        return until is not None and until + MARK_SPARE_SECONDS > now
 
     def mark(self, name: Name, until: int, now: float) -> bool:
         """Mark a name until then, or longer if it is marked for longer. False where there is no room for it."""
@@ -104,9 +111,10 @@ class ExpiringMarks(Generic[Name]):
 
     def sweep(self, now: float, limit: int) -> int:
         """Forget up to ``limit`` marks that have ended; how many were looked at."""
-        due = self._buckets.take_due(now, limit)
+        ended = now - MARK_SPARE_SECONDS
+        due = self._buckets.take_due(ended, limit)
         for name in due:
-            if self._until.get(name, now + 1) <= now:
+            if self._until.get(name, ended + 1) <= ended:
                 del self._until[name]
         if due and not self._until:
             self._until.clear()  # its table, too

@@ -13,6 +13,7 @@ Rules:
   rotated the family meanwhile.
 - It dies with its process. A process that starts anew knows no token of the one before, and no one-time value either:
   a client assertion that was used before the restart is taken once more, for as long as it is accepted.
+- Marks outlive what they mark by MARK_SPARE_SECONDS: a clock that steps back revives nothing.
 - What has ended is not found from that instant on, and is dropped by a sweep in slices of SWEEP_SLICE names.
 """
 
@@ -22,7 +23,7 @@ from collections.abc import Callable, Iterator
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
 from app.storage.epochs import Epoch, Epochs, EpochsWatcher
-from app.storage.expiry import ExpiringMarks, ExpiryBuckets
+from app.storage.expiry import MARK_SPARE_SECONDS, ExpiringMarks, ExpiryBuckets
 from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreFull
 from app.storage.observer import StoreObserver, Unobserved
 
@@ -175,7 +176,7 @@ class MemoryStore:
     async def revoke_family(self, family: str, until: int) -> None:
         now = self._now()
         ends_at = self._mark_end(family, until, now) if self._alone else until
-        if ends_at > now and not self._revoked_families.mark(family, ends_at, now):
+        if ends_at + MARK_SPARE_SECONDS > now and not self._revoked_families.mark(family, ends_at, now):
             raise self._full("no room for another revoked family")
         for digest in tuple(self._families.get(family, ())):
             self._drop_access(digest)
@@ -297,12 +298,14 @@ class MemoryStore:
     def _mark_end(self, family: str, until: int, now: float) -> int:
         """When the last access token of a family would have ended, by what was issued; ``until`` at the latest.
 
+        0 for a family that needs no other mark than it has.
+
         It goes by the ends that the tokens bear: neither a client that was given other lives since nor a clock that
         was set changes them. Of a family that is not held nothing is known, unless it is marked already.
         """
         members = self._families.get(family)
         if members is None:
-            return int(now) if self._revoked_families.is_marked(family, now) else until
+            return 0 if self._revoked_families.is_marked(family, now) else until
         ends_at = self._jwts_until.get(family, 0)
         for digest in members:
             data = self._access.get(digest)

@@ -10,8 +10,8 @@ import redis
 
 from app.model.tokens import TokenRef
 from app.storage.epochs import MAX_EPOCHS, Epoch, RevocationScope
+from app.storage.expiry import MARK_SPARE_SECONDS
 from app.storage.interface import CorruptRecord, Issuance, IssuedFacts, StoreFull, UnsupportedRecordVersion
-from app.storage.redis.store import MARK_SPARE_SECONDS
 from tests.conformance.issued import access_record, new_family, new_grant, new_ref, refresh_record
 from tests.redis.conftest import OpenStore
 

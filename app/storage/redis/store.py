@@ -21,6 +21,7 @@ import msgspec
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
 from app.storage.epochs import MAX_EPOCHS, Epoch, EpochsWatcher
+from app.storage.expiry import MARK_SPARE_SECONDS
 from app.storage.interface import (
     UNKNOWN,
     CorruptRecord,
@@ -43,9 +44,6 @@ from app.storage.redis.greeting import ServerMemory, read_memory
 from app.storage.redis.keyspace import ACCESS, REFRESH, Keyspace
 from app.storage.redis.live_counts import LiveCounts, alive
 from app.storage.redis.replay import RecentRevocations, Revocation
-
-MARK_SPARE_SECONDS = 120
-"""Marks are kept this much longer than asked, for replicas whose clocks run behind."""
 
 MEMBER_SPARE_SECONDS = 120
 """Members of a family are forgotten this long after they ended, for replicas whose clocks run ahead."""

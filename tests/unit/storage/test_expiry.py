@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.storage.expiry import BUCKET_SECONDS, ExpiringMarks, ExpiryBuckets
+from app.storage.expiry import BUCKET_SECONDS, MARK_SPARE_SECONDS, ExpiringMarks, ExpiryBuckets
 
 
 @given(st.lists(st.tuples(st.binary(min_size=1, max_size=8), st.integers(0, 500)), max_size=60), st.integers(1, 7))
@@ -37,12 +37,15 @@ def test_issuing_and_revoking_forever_leaves_nothing_behind() -> None:
     assert buckets.take_due(2_000, 100).count(b"resident") == 1
 
 
-def test_marks_end_at_their_second_and_are_swept_later() -> None:
+def test_marks_outlive_their_second_by_the_spare_and_are_swept_later() -> None:
     marks: ExpiringMarks[str] = ExpiringMarks(10)
+    end = 100 + MARK_SPARE_SECONDS
     assert marks.mark("a", 100, now=50)
-    assert marks.is_marked("a", 99.9)
-    assert not marks.is_marked("a", 100)
-    assert marks.sweep(100 + BUCKET_SECONDS, 10) == 1
+    assert marks.items() == [("a", 100)]
+    assert marks.sweep(end - 1, 10) == 0
+    assert marks.is_marked("a", end - 0.1)
+    assert not marks.is_marked("a", end)
+    assert marks.sweep(end + BUCKET_SECONDS, 10) == 1
     assert len(marks) == 0
 
 
@@ -51,7 +54,7 @@ def test_a_mark_is_never_shortened() -> None:
     for until in (100, 90, 300, 200):
         assert marks.mark("a", until, now=50)
     assert marks.is_marked("a", 299)
-    marks.sweep(200, 10)
+    marks.sweep(299 + MARK_SPARE_SECONDS, 10)
     assert marks.is_marked("a", 299)
 
 
@@ -61,4 +64,4 @@ def test_marks_are_refused_beyond_their_bound_until_others_have_ended() -> None:
     assert marks.mark(b"b", 900, now=50)
     assert not marks.mark(b"c", 900, now=50)
     assert marks.mark(b"b", 950, now=50)
-    assert marks.mark(b"c", 900, now=100 + BUCKET_SECONDS)
+    assert marks.mark(b"c", 900, now=100 + MARK_SPARE_SECONDS + BUCKET_SECONDS)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from app.model.tokens import TokenRef
+from app.storage.expiry import MARK_SPARE_SECONDS
 from app.storage.interface import Issuance, StoreFull
 from app.storage.memory import MemoryStore, _Records
 from tests.conformance.issued import access_record, new_family, new_grant, new_ref, refresh_record
@@ -139,6 +140,24 @@ def test_the_mark_of_a_family_lasts_as_long_as_its_access_tokens_could_live(issu
     assert done(store.is_jwt_revoked(new_ref(), grant.family))
 
 
+@pytest.mark.parametrize("revoked_after", [10, 100], ids=["while it lives", "after its end"])
+def test_what_was_revoked_or_used_stays_so_when_the_clock_steps_back(revoked_after: float) -> None:
+    """As far as marks outlive what they mark; tokens and values live for 60 seconds."""
+    clock, jwt, value = Clock(), new_ref(), new_ref().digest
+    store, grant = MemoryStore(100, clock, alone=True), new_grant(NOW)
+    done(store.save(Issuance(refresh=grant.issuance.refresh, jwt_expires_at=int(NOW) + 60)))
+    clock.now = NOW + revoked_after
+    done(store.revoke_jwt(jwt, int(NOW) + 60))
+    done(store.revoke_family(grant.family, MONTH))
+    assert done(store.remember_once(value, int(NOW) + 60))
+    clock.now = NOW + 60 + MARK_SPARE_SECONDS - 1
+    assert not store.sweep()
+    clock.now = NOW + 59
+    assert done(store.is_jwt_revoked(jwt, None))
+    assert done(store.is_jwt_revoked(new_ref(), grant.family))
+    assert not done(store.remember_once(value, int(NOW) + 60))
+
+
 def test_in_place_of_a_shared_store_a_family_is_marked_for_all_of_its_life() -> None:
     store, grant = MemoryStore(100, Clock()), new_grant(NOW, access_seconds=60)
     done(store.save(grant.issuance))
@@ -148,13 +167,15 @@ def test_in_place_of_a_shared_store_a_family_is_marked_for_all_of_its_life() -> 
 
 def test_families_are_revoked_without_end_where_their_access_tokens_end() -> None:
     clock = Clock()
-    store = MemoryStore(100, clock, max_marks=2, alone=True)
+    rounds_of_a_mark = 2 + MARK_SPARE_SECONDS // 64
+    store = MemoryStore(100, clock, max_marks=2 * rounds_of_a_mark, alone=True)
     for _ in range(10):
         grants = [new_grant(clock.now, access_seconds=60) for _ in range(2)]
         for grant in grants:
             done(store.save(grant.issuance))
             done(store.revoke_family(grant.family, MONTH))
         clock.now += 64
+    clock.now += MARK_SPARE_SECONDS
     while store.sweep():
         pass
     assert store.held() == {"access": 0, "refresh": 0, "families": 0, "marks": 0}
@@ -166,7 +187,7 @@ def test_a_family_whose_access_tokens_have_ended_needs_no_room_for_a_mark() -> N
     done(store.save(grant.issuance))
     with pytest.raises(StoreFull):
         done(store.revoke_family(grant.family, MONTH))
-    clock.now += 60
+    clock.now += 60 + MARK_SPARE_SECONDS
     done(store.revoke_family(grant.family, MONTH))
     assert done(store.find_refresh_token(grant.refresh)) is None
 
@@ -193,7 +214,7 @@ def test_the_sweep_leaves_nothing_of_what_has_ended() -> None:
         done(store.revoke_family(new_family(), int(NOW) + 60))
         done(store.remember_once(new_ref().digest, int(NOW) + 60))
     assert store.held() == {"access": 1_200, "refresh": 200, "families": 100, "marks": 300}
-    clock.now = NOW + 110
+    clock.now = NOW + 110 + MARK_SPARE_SECONDS
     sweeps = 1
     while store.sweep(limit=100):
         sweeps += 1
