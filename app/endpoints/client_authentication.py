@@ -166,7 +166,8 @@ class ClientAuthenticator:
         """Take a verified assertion as used. Raises ProtocolError (``invalid_client``) if it is, or StoreError."""
         # Length-prefixed, so that no other pair of id and jti has the same name.
         name = f"{len(assertion.client_id)}:{assertion.client_id}{assertion.jti}"
-        if not await self._store.remember_once(hashlib.sha256(name.encode()).digest(), assertion.expires_at):
+        digest = hashlib.sha256(name.encode()).digest()
+        if not await self._store.remember_once(digest, assertion.expires_at, assertion.client_id):
             raise invalid_client("assertion_replayed")
 
     async def _by_secret(self, request: Request, credentials: SecretCredentials, now: float) -> Client:

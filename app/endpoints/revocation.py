@@ -87,7 +87,7 @@ class RevocationEndpoint:
         signed = self._signed_tokens.verify_access_token(token, now)
         if signed is not None:
             _require_owner(signed.claims.client_id, client)
-            await self._store.revoke_jwt(jti_ref(signed.claims.jti), signed.claims.exp)
+            await self._store.revoke_jwt(jti_ref(signed.claims.jti), signed.claims.exp, client.id)
         return signed is not None
 
 

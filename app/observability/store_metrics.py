@@ -20,7 +20,7 @@ PROPAGATION_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 ERROR_KINDS = {
-    "memory": ("full",),
+    "memory": ("full", "client_share"),
     "redis": (
         "unavailable",
         "full",

@@ -111,9 +111,9 @@ class DegradedMemory:
         for digest in members:
             self._mark(self._dead, digest, until)
 
-    async def revoke_jwt(self, ref: TokenRef, until: int) -> None:
-        self._mark(self._revoked_jwts, _named(ref), until)
-        await self.memory.revoke_jwt(ref, until)
+    async def revoke_jwt(self, ref: TokenRef, until: int, client_id: str | None = None) -> None:
+        self._mark(self._revoked_jwts, _named(ref), until, client_id)
+        await self.memory.revoke_jwt(ref, until, client_id)
 
     async def revoke_before(self, epoch: Epoch) -> None:
         await self.memory.revoke_before(epoch)
@@ -132,11 +132,11 @@ class DegradedMemory:
         self.deferred.add(Wish(kind, ref, client_id))
         return True
 
-    async def remember_once(self, digest: bytes, until: int) -> bool:
+    async def remember_once(self, digest: bytes, until: int, client_id: str | None = None) -> bool:
         # ``since`` is a whole second: what could first be used within it could be used before the start.
         if until - self._longest_once_seconds <= self.since:
             raise StoreUnavailable("whether this one-time value was used before is known to Redis, which is away")
-        return await self.memory.remember_once(digest, until)
+        return await self.memory.remember_once(digest, until, client_id)
 
     async def count_live_tokens(self) -> int:
         return await self.memory.count_live_tokens()
@@ -179,8 +179,8 @@ class DegradedMemory:
         if len(self._tags) > 2 * self.memory.held()["access"] + _TAGS_SPARE:
             self._tags = {digest: tag for digest, tag in self._tags.items() if self.memory.holds(digest)}
 
-    def _mark(self, marks: ExpiringMarks[bytes], name: bytes, until: int) -> None:
-        if not marks.mark(name, until, self._now()):
+    def _mark(self, marks: ExpiringMarks[bytes], name: bytes, until: int, client_id: str | None = None) -> None:
+        if not marks.mark(name, until, self._now(), client_id):
             raise StoreFull("no room for another revocation")
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
+from app.storage.shares import Shares
+
 Name = TypeVar("Name", bytes, str)
 
 BUCKET_SECONDS = 4
@@ -87,20 +89,29 @@ class ExpiringMarks(Generic[Name]):
         self._until: dict[Name, int] = {}
         self._buckets: ExpiryBuckets[Name] = ExpiryBuckets(self._until.__contains__)
         self._max_marks = max_marks
+        self._clients: dict[Name, str] = {}
+        """Whose marks they are, of those that are some client's."""
+        self._shares = Shares(max_marks)
 
     def is_marked(self, name: Name, now: float) -> bool:
         """Whether the name is marked and its mark has not ended."""
         until = self._until.get(name)
         return until is not None and until + MARK_SPARE_SECONDS > now
 
-    def mark(self, name: Name, until: int, now: float) -> bool:
-        """Mark a name until then, or longer if it is marked for longer. False where there is no room for it."""
+    def mark(self, name: Name, until: int, now: float, client_id: str | None = None) -> bool:
+        """Mark the name until then, or longer if it is marked for longer. False where there is no room for it.
+
+        A mark that takes none of a client's share (``client_id`` is None) has room for as long as there is any.
+        """
         known = self._until.get(name)
         if known is None:
-            if len(self._until) >= self._max_marks:
+            if not self._has_room(client_id):
                 self.sweep(now, 64)
-                if len(self._until) >= self._max_marks:
+                if not self._has_room(client_id):
                     return False
+            if client_id is not None:
+                self._clients[name] = client_id
+                self._shares.take(client_id)
         elif known >= until:
             return True
         else:
@@ -109,6 +120,16 @@ class ExpiringMarks(Generic[Name]):
         self._buckets.add(name, until)
         return True
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is room for nobody's mark."""
+        return len(self._until) >= self._max_marks
+
+    def _has_room(self, client_id: str | None) -> bool:
+        return not self.is_full and (
+            client_id is None or not self._shares.is_used_up(client_id, 1, len(self._until))
+        )
+
     def sweep(self, now: float, limit: int) -> int:
         """Forget up to ``limit`` marks that have ended; how many were looked at."""
         ended = now - MARK_SPARE_SECONDS
@@ -116,8 +137,12 @@ class ExpiringMarks(Generic[Name]):
         for name in due:
             if self._until.get(name, ended + 1) <= ended:
                 del self._until[name]
+                client_id = self._clients.pop(name, None)
+                if client_id is not None:
+                    self._shares.give_back(client_id)
         if due and not self._until:
             self._until.clear()  # its table, too
+            self._clients.clear()
         return len(due)
 
     def items(self) -> list[tuple[Name, int]]:

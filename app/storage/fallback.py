@@ -166,8 +166,8 @@ class FallbackStore:
     def revoke_family(self, family: str, until: int) -> Coroutine[Any, Any, None]:
         return self._current.revoke_family(family, until)
 
-    def revoke_jwt(self, ref: TokenRef, until: int) -> Coroutine[Any, Any, None]:
-        return self._current.revoke_jwt(ref, until)
+    def revoke_jwt(self, ref: TokenRef, until: int, client_id: str | None = None) -> Coroutine[Any, Any, None]:
+        return self._current.revoke_jwt(ref, until, client_id)
 
     def revoke_before(self, epoch: Epoch) -> Coroutine[Any, Any, None]:
         return self._current.revoke_before(epoch)
@@ -185,8 +185,10 @@ class FallbackStore:
     def defer_revocation(self, kind: TokenKind, ref: TokenRef, client_id: str) -> Coroutine[Any, Any, bool]:
         return self._current.defer_revocation(kind, ref, client_id)
 
-    def remember_once(self, digest: bytes, until: int) -> Coroutine[Any, Any, bool]:
-        return self._current.remember_once(digest, until)
+    def remember_once(
+        self, digest: bytes, until: int, client_id: str | None = None
+    ) -> Coroutine[Any, Any, bool]:
+        return self._current.remember_once(digest, until, client_id)
 
     def count_live_tokens(self) -> Coroutine[Any, Any, int]:
         return self._current.count_live_tokens()

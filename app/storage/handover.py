@@ -125,8 +125,8 @@ class Handover:
         await self._memory.revoke_family(family, until)
         await self._shared.revoke_family(family, until)
 
-    async def revoke_jwt(self, ref: TokenRef, until: int) -> None:
-        await self._memory.revoke_jwt(ref, until)
+    async def revoke_jwt(self, ref: TokenRef, until: int, client_id: str | None = None) -> None:
+        await self._memory.revoke_jwt(ref, until, client_id)
         await self._shared.revoke_jwt(ref, until)
 
     async def revoke_before(self, epoch: Epoch) -> None:
@@ -145,8 +145,8 @@ class Handover:
     async def defer_revocation(self, kind: TokenKind, ref: TokenRef, client_id: str) -> bool:
         return await self._shared.defer_revocation(kind, ref, client_id)
 
-    async def remember_once(self, digest: bytes, until: int) -> bool:
-        first_here = await self._memory.memory.remember_once(digest, until)
+    async def remember_once(self, digest: bytes, until: int, client_id: str | None = None) -> bool:
+        first_here = await self._memory.memory.remember_once(digest, until, client_id)
         return first_here and await self._shared.remember_once(digest, until)
 
     async def count_live_tokens(self) -> int:

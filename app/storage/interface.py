@@ -38,6 +38,12 @@ class StoreFull(StoreError):
     kind = "full"
 
 
+class ClientShareUsedUp(StoreFull):
+    """There is room, but not for this client: it holds as much as one may while there is so little."""
+
+    kind = "client_share"
+
+
 class UnsupportedRecordVersion(StoreError):
     """A record was written by a release too new for this one: neither active nor inactive can be answered."""
 
@@ -157,8 +163,12 @@ class TokenStore(Protocol):
         Raises StoreFull where there is no room for the mark.
         """
 
-    async def revoke_jwt(self, ref: TokenRef, until: int) -> None:
-        """Mark one JWT as revoked until ``until``, its own expiry (Unix seconds)."""
+    async def revoke_jwt(self, ref: TokenRef, until: int, client_id: str | None = None) -> None:
+        """Mark one JWT as revoked until ``until``, its own expiry (Unix seconds).
+
+        ``client_id``: whose share of the room for marks it takes; None for an operator's. Raises StoreFull where there
+        is no room.
+        """
 
     async def revoke_before(self, epoch: Epoch) -> None:
         """End every token of a scope that was issued before an instant, refresh tokens and JWTs included.
@@ -188,10 +198,11 @@ class TokenStore(Protocol):
         no room.
         """
 
-    async def remember_once(self, digest: bytes, until: int) -> bool:
+    async def remember_once(self, digest: bytes, until: int, client_id: str | None = None) -> bool:
         """Remember a one-time value until ``until`` (Unix seconds): True the first time, False for every repeat.
 
-        For the ``jti`` of client assertions (RFC 7523 section 3). ``digest`` is 32 bytes that name the value.
+        For the ``jti`` of client assertions (RFC 7523 section 3). ``digest`` is 32 bytes that name the value,
+        ``client_id`` says whose share of the room it takes. Raises StoreFull where there is no room.
         """
 
     async def count_live_tokens(self) -> int:

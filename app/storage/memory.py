@@ -7,6 +7,7 @@ Rules:
 - It is bounded three times: by ``max_tokens`` over access and refresh tokens (beyond: StoreFull, nothing is issued),
   and by ``max_marks`` each over revocation marks and one-time values. Where a mark finds no room the call raises
   StoreFull too: a revocation is never acknowledged without being in force, a one-time value never taken as new.
+- No client can take all of it (:mod:`app.storage.shares`): who holds too many tokens or marks is refused before others.
 - The mark of a family lasts as long as an access token of it could live, where everything of a family is held here
   (``alone``): its refresh tokens are dropped with the revocation, and what is not held cannot be rotated. In place of a
   shared store it lasts as long as the family could: it is a wish too, to be carried out where another replica may have
@@ -23,9 +24,10 @@ from collections.abc import Callable, Iterator
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
 from app.storage.epochs import Epoch, Epochs, EpochsWatcher
-from app.storage.expiry import MARK_SPARE_SECONDS, ExpiringMarks, ExpiryBuckets
-from app.storage.interface import Issuance, IssuedFacts, Rotation, StoreFull
+from app.storage.expiry import MARK_SPARE_SECONDS, ExpiringMarks, ExpiryBuckets, Name
+from app.storage.interface import ClientShareUsedUp, Issuance, IssuedFacts, Rotation, StoreFull
 from app.storage.observer import StoreObserver, Unobserved
+from app.storage.shares import Shares
 
 SHARDS = 256
 """One dict for each value of a digest's first byte."""
@@ -97,6 +99,8 @@ class MemoryStore:
         """
         self._observer = observer or Unobserved()
         self._max_tokens = max_tokens
+        self._shares = Shares(max_tokens)
+        self._free_for_all = self._shares.free_for_all
         self._now = now
         self._access = _Records()
         self._access_shards = self._access.shards
@@ -176,19 +180,18 @@ class MemoryStore:
     async def revoke_family(self, family: str, until: int) -> None:
         now = self._now()
         ends_at = self._mark_end(family, until, now) if self._alone else until
-        if ends_at + MARK_SPARE_SECONDS > now and not self._revoked_families.mark(family, ends_at, now):
-            raise self._full("no room for another revoked family")
+        if ends_at + MARK_SPARE_SECONDS > now:
+            self._mark(self._revoked_families, family, ends_at, now, self._client_of(family), "revoked family")
         for digest in tuple(self._families.get(family, ())):
             self._drop_access(digest)
             self._drop_refresh(digest)
 
-    async def revoke_jwt(self, ref: TokenRef, until: int) -> None:
-        if not self._revoked_jwts.mark(ref.digest, until, self._now()):
-            raise self._full("no room for another revoked JWT")
+    async def revoke_jwt(self, ref: TokenRef, until: int, client_id: str | None = None) -> None:
+        self._mark(self._revoked_jwts, ref.digest, until, self._now(), client_id, "revoked JWT")
 
     async def revoke_before(self, epoch: Epoch) -> None:
         if not self._epochs.add(epoch, self._now()):
-            raise self._full("no room for another epoch")
+            raise self._refused(StoreFull("no room for another epoch"))
 
     def watch_epochs(self, watcher: EpochsWatcher) -> None:
         self._epochs.watch(watcher)
@@ -206,12 +209,11 @@ class MemoryStore:
     async def defer_revocation(self, kind: TokenKind, ref: TokenRef, client_id: str) -> bool:
         return False  # memory can always be read
 
-    async def remember_once(self, digest: bytes, until: int) -> bool:
+    async def remember_once(self, digest: bytes, until: int, client_id: str | None = None) -> bool:
         now = self._now()
         if self._once.is_marked(digest, now):
             return False
-        if not self._once.mark(digest, until, now):
-            raise self._full("no room for another one-time value")
+        self._mark(self._once, digest, until, now, client_id, "one-time value")
         return True
 
     async def count_live_tokens(self) -> int:
@@ -284,16 +286,45 @@ class MemoryStore:
         pause = SWEEP_PAUSE_SECONDS if self.sweep() else self._sweep_idle_seconds
         self._timer = asyncio.get_running_loop().call_later(pause, self._sweep_and_rearm)
 
-    def _full(self, why: str) -> StoreFull:
-        self._observer.error("memory", StoreFull.kind)
-        return StoreFull(why)
+    def _refused(self, refusal: StoreFull) -> StoreFull:
+        self._observer.error("memory", refusal.kind)
+        return refusal
+
+    def _mark(
+        self, marks: ExpiringMarks[Name], name: Name, until: int, now: float, client_id: str | None, what: str
+    ) -> None:
+        if not marks.mark(name, until, now, client_id):
+            raise self._refused((StoreFull if marks.is_full else ClientShareUsedUp)(f"no room for another {what}"))
+
+    def _client_of(self, family: str) -> str | None:
+        """Whose family it is, where anything of it is held."""
+        for digest in self._families.get(family, ()):
+            data = self._refresh.get(digest)
+            if data is not None:
+                return decode_refresh_record(data).client_id
+        return None
 
     def _require_room(self, issuance: Issuance) -> None:
         wanted = (issuance.access is not None) + (issuance.refresh is not None)
-        if self._access.count + self._refresh.count + wanted > self._max_tokens:
-            self.sweep()
-            if self._access.count + self._refresh.count + wanted > self._max_tokens:
-                raise self._full(f"the memory store holds its maximum of {self._max_tokens} tokens")
+        if self._access.count + self._refresh.count + wanted > self._free_for_all:
+            self._require_share(issuance, wanted)
+
+    def _require_share(self, issuance: Issuance, wanted: int) -> None:
+        """Where the room gets scarce. Raises StoreFull."""
+        issued = issuance.access or issuance.refresh
+        if issued is None:
+            return
+        client_id = issued[1].client_id
+        for swept in (False, True):
+            taken = self._access.count + self._refresh.count
+            is_full = taken + wanted > self._max_tokens
+            if not is_full and not self._shares.is_used_up(client_id, wanted, taken):
+                return
+            if not swept:
+                self.sweep()
+        if is_full:
+            raise self._refused(StoreFull(f"the memory store holds its maximum of {self._max_tokens} tokens"))
+        raise self._refused(ClientShareUsedUp(f"no room for more tokens of {client_id!r} in the memory store"))
 
     def _mark_end(self, family: str, until: int, now: float) -> int:
         """When the last access token of a family would have ended, by what was issued; ``until`` at the latest.
@@ -322,6 +353,7 @@ class MemoryStore:
                 self._families.setdefault(access.family, set()).add(ref.digest)
             expires_at = access.expires_at
             self._access.put(ref.digest, encode_record(access), expires_at)
+            self._shares.take(access.client_id)
             self._alive_until[expires_at] = self._alive_until.get(expires_at, 0) + 1
         if issuance.refresh is not None:
             ref, refresh = issuance.refresh
@@ -332,12 +364,14 @@ class MemoryStore:
                 ends_at = issuance.jwt_expires_at or refresh.family_expires_at
                 self._jwts_until[refresh.family] = max(ends_at, self._jwts_until.get(refresh.family, 0))
             self._refresh.put(ref.digest, encode_record(refresh), refresh.expires_at)
+            self._shares.take(refresh.client_id)
 
     def _drop_access(self, digest: bytes, *, swept: bool = False) -> None:
         data = self._access.pop(digest)
         if data is None:
             return
         record = decode_access_record(data)
+        self._shares.give_back(record.client_id)
         alive = self._alive_until.get(record.expires_at, 0) - 1
         if alive > 0:
             self._alive_until[record.expires_at] = alive
@@ -353,6 +387,7 @@ class MemoryStore:
         if data is None:
             return
         record = decode_refresh_record(data)
+        self._shares.give_back(record.client_id)
         if not swept:
             self._refresh.buckets.note_dropped(record.expires_at)
         self._leave_family(record.family, digest)

@@ -2,6 +2,7 @@
 
 import time
 
+import msgspec
 import pytest
 
 from app.storage import bulk
@@ -29,7 +30,8 @@ async def test_many_tokens_are_saved_found_and_revoked_in_their_order(backend: B
 async def test_the_first_slice_that_fails_ends_it() -> None:
     now = time.time()
     store = MemoryStore(bulk.SLICE + 3, time.time)
-    issuances = [Issuance(access=(new_ref(), access_record(now))) for _ in range(bulk.SLICE * 4)]
+    records = [msgspec.structs.replace(access_record(now), client_id=str(number)) for number in range(bulk.SLICE * 4)]
+    issuances = [Issuance(access=(new_ref(), record)) for record in records]
     with pytest.raises(StoreFull):
         await bulk.save_all(store, issuances, time.monotonic)
     assert await store.count_live_tokens() == bulk.SLICE + 3

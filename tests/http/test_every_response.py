@@ -275,3 +275,21 @@ def test_a_full_store_is_an_outage_and_not_a_refusal(start_service: StartService
         assert int(full.headers["retry-after"]) >= 1
         assert {name: full.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
         assert good_json(http.post("/oauth/token", auth=JWT.basic, data=form))  # needs no place
+
+
+def test_a_client_that_fills_the_store_is_refused_before_others(start_service: StartService) -> None:
+    greedy, modest = with_secret("greedy"), with_secret("modest")
+    process = start_service(clients=(greedy, modest), MEMORY_STORE_MAX_TOKENS="40")
+    with httpx.Client(base_url=process.base_url) as http:
+        form = {"grant_type": "client_credentials"}
+        answers = [http.post("/oauth/token", auth=greedy.basic, data=form) for _ in range(50)]
+        assert [answer.status_code for answer in answers] == [200] * 36 + [503] * 14
+        refused = answers[-1]
+        assert refused.json()["error"] == "temporarily_unavailable"
+        assert int(refused.headers["retry-after"]) >= 1
+        good_json(http.post("/oauth/token", auth=modest.basic, data=form))
+        revoked = http.post("/oauth/revoke", auth=greedy.basic, data={"token": answers[0].json()["access_token"]})
+        assert revoked.status_code == 200
+        good_json(http.post("/oauth/token", auth=greedy.basic, data=form))  # what it gave up is its own again
+        assert http.post("/oauth/token", auth=greedy.basic, data=form).status_code == 503
+    assert "store_client_share" in process.logs

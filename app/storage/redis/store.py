@@ -283,7 +283,7 @@ class RedisStore:
             self._note_ended(data)
 
     @_measured
-    async def revoke_jwt(self, ref: TokenRef, until: int) -> None:
+    async def revoke_jwt(self, ref: TokenRef, until: int, client_id: str | None = None) -> None:
         mark = self._names.revoked_jwt(ref)
         try:
             await self._revoke(scripts.MARK, [mark], [self._life(until) + MARK_SPARE_SECONDS, self._ended_channel])
@@ -332,7 +332,7 @@ class RedisStore:
         return False  # what Redis cannot be told now is nowhere else
 
     @_measured
-    async def remember_once(self, digest: bytes, until: int) -> bool:
+    async def remember_once(self, digest: bytes, until: int, client_id: str | None = None) -> bool:
         key = self._names.once(digest)
         life = self._life(until) + MARK_SPARE_SECONDS
         return await self._engine.run(key, b"SET", key, b"1", b"NX", b"EX", life) is not None

@@ -406,9 +406,9 @@ async def test_ids_and_names_cannot_be_shifted_into_each_other() -> None:
 
 async def test_of_fifty_parallel_uses_of_an_assertion_one_counts() -> None:
     class Waiting(MemoryStore):
-        async def remember_once(self, digest: bytes, until: int) -> bool:
+        async def remember_once(self, digest: bytes, until: int, client_id: str | None = None) -> bool:
             await asyncio.sleep(0)
-            return await super().remember_once(digest, until)
+            return await super().remember_once(digest, until, client_id)
 
     clock = Clock()
     wired = Wired(asserting(), store=Waiting(100, clock), clock=clock)
@@ -449,7 +449,7 @@ async def test_the_token_endpoints_address_names_this_service_too() -> None:
 
 async def test_an_assertion_that_cannot_be_remembered_is_an_outage() -> None:
     class Away(MemoryStore):
-        async def remember_once(self, digest: bytes, until: int) -> bool:
+        async def remember_once(self, digest: bytes, until: int, client_id: str | None = None) -> bool:
             raise StoreUnavailable("away")
 
     clock = Clock()

@@ -11,6 +11,7 @@ from app.protocol.form import JSON_CONTENT_TYPE
 from app.protocol.metadata import REVOCATION_PATH
 from app.protocol.opaque_token import new_token, token_ref
 from app.randomness import random_bytes
+from app.storage.expiry import MARK_SPARE_SECONDS
 from app.storage.interface import StoreFull, StoreUnavailable
 from app.storage.memory import MemoryStore
 from tests.unit.endpoints.wiring import (
@@ -209,10 +210,10 @@ class BrokenStore(MemoryStore):
             raise self.failure
         await super().revoke_family(family, until)
 
-    async def revoke_jwt(self, ref: TokenRef, until: int) -> None:
+    async def revoke_jwt(self, ref: TokenRef, until: int, client_id: str | None = None) -> None:
         if self.failure is not None:
             raise self.failure
-        await super().revoke_jwt(ref, until)
+        await super().revoke_jwt(ref, until, client_id)
 
 
 @pytest.mark.parametrize("failure", [StoreUnavailable("away"), StoreFull("no room for another mark")])
@@ -274,6 +275,6 @@ async def test_a_jwts_mark_lasts_as_long_as_the_jwt() -> None:
     wired.store.sweep()
     assert not await wired.is_active(token)
     assert wired.store.held()["marks"] == 1
-    wired.clock.now = NOW + 3610
+    wired.clock.now = NOW + 3610 + MARK_SPARE_SECONDS
     wired.store.sweep()
     assert wired.store.held()["marks"] == 0

@@ -65,3 +65,18 @@ def test_marks_are_refused_beyond_their_bound_until_others_have_ended() -> None:
     assert not marks.mark(b"c", 900, now=50)
     assert marks.mark(b"b", 950, now=50)
     assert marks.mark(b"c", 900, now=100 + MARK_SPARE_SECONDS + BUCKET_SECONDS)
+
+
+def test_no_client_takes_all_the_room_for_marks() -> None:
+    marks: ExpiringMarks[str] = ExpiringMarks(100)
+    granted = [marks.mark(f"greedy{number}", 100, 50, "greedy") for number in range(100)]
+    assert granted == [True] * 90 + [False] * 10
+    assert not marks.is_full
+    assert marks.mark("greedy0", 200, 50, "greedy"), "what is marked already takes no more room"
+    assert marks.mark("modest", 100, 50, "modest")
+    for number in range(9):
+        assert marks.mark(f"operator{number}", 100, 50)
+    assert marks.is_full
+    later = 200 + MARK_SPARE_SECONDS + BUCKET_SECONDS
+    assert marks.sweep(later, 1000) >= 100
+    assert all(marks.mark(f"again{number}", 300, later, "greedy") for number in range(90))

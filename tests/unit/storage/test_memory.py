@@ -1,16 +1,18 @@
 """What only the memory store promises: no waiting, bounds that fail closed, and a sweep that leaves nothing."""
 
 import asyncio
+import contextlib
 import hashlib
 import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 
 from app.model.tokens import TokenRef
 from app.storage.expiry import MARK_SPARE_SECONDS
-from app.storage.interface import Issuance, StoreFull
+from app.storage.interface import ClientShareUsedUp, Issuance, StoreFull
 from app.storage.memory import MemoryStore, _Records
 from tests.conformance.issued import access_record, new_family, new_grant, new_ref, refresh_record
 
@@ -36,10 +38,10 @@ def done(step: Coroutine[Any, Any, Answer]) -> Answer:
     raise AssertionError("the memory store suspended")
 
 
-def issue(store: MemoryStore, count: int, seconds: int = 60) -> list[TokenRef]:
+def issue(store: MemoryStore, count: int, seconds: int = 60, now: float = NOW) -> list[TokenRef]:
     refs = [new_ref() for _ in range(count)]
     for ref in refs:
-        done(store.save(Issuance(access=(ref, access_record(NOW, seconds)))))
+        done(store.save(Issuance(access=(ref, access_record(now, seconds)))))
     return refs
 
 
@@ -76,6 +78,68 @@ def test_a_full_store_refuses_rotations_and_does_not_use_the_token_up() -> None:
     with pytest.raises(StoreFull):
         done(store.rotate(grant.refresh, grant.used(NOW), new_grant(NOW, family=grant.family).issuance))
     assert done(store.find_refresh_token(grant.refresh)) == grant.refresh_record
+
+
+def issue_to(store: MemoryStore, client_id: str, count: int) -> int:
+    """How many tokens a client gets of so many that it asks for."""
+    got = 0
+    for _ in range(count):
+        with contextlib.suppress(ClientShareUsedUp):
+            done(store.save(Issuance(access=(new_ref(), msgspec.structs.replace(access_record(NOW), client_id=client_id)))))
+            got += 1
+    return got
+
+
+def test_a_client_that_takes_all_it_can_get_leaves_room_for_others() -> None:
+    store = MemoryStore(100, Clock())
+    assert issue_to(store, "greedy", 200) == 90
+    assert issue_to(store, "modest", 2) == 2
+    assert issue_to(store, "greedy", 1) == 0
+    grant = new_grant(NOW)
+    done(store.save(grant.issuance))
+    assert done(store.find_refresh_token(grant.refresh)) is not None
+
+
+def test_what_a_client_gave_up_or_lost_is_its_share_again() -> None:
+    clock = Clock()
+    store = MemoryStore(100, clock)
+    for _ in range(3):
+        refs = issue(store, 88, now=clock.now)
+        grant = new_grant(clock.now, access_seconds=60, refresh_seconds=60)
+        done(store.save(grant.issuance))
+        with pytest.raises(ClientShareUsedUp):
+            issue(store, 1, now=clock.now)
+        for ref in refs[:44]:
+            done(store.revoke_access_token(ref))
+        done(store.revoke_family(grant.family, int(clock.now) + 60))
+        assert len(issue(store, 44, now=clock.now)) == 44
+        clock.now += 70
+        while store.sweep():
+            pass
+
+
+@pytest.mark.parametrize("kind", ["JWTs", "families", "one-time values"])
+def test_a_client_that_is_given_all_the_marks_it_can_get_leaves_room_for_others(kind: str) -> None:
+    store = MemoryStore(10_000, Clock(), max_marks=100, alone=True)
+
+    def revoke(client_id: str) -> None:
+        if kind == "JWTs":
+            done(store.revoke_jwt(new_ref(), int(NOW) + 60, client_id))
+            return
+        if kind == "one-time values":
+            assert done(store.remember_once(new_ref().digest, int(NOW) + 60, client_id))
+            return
+        family = new_family()
+        record = msgspec.structs.replace(refresh_record(NOW, family), client_id=client_id)
+        done(store.save(Issuance(refresh=(new_ref(), record), jwt_expires_at=int(NOW) + 60)))
+        done(store.revoke_family(family, int(NOW) + 60))
+
+    for _ in range(90):
+        revoke("greedy")
+    with pytest.raises(ClientShareUsedUp):
+        revoke("greedy")
+    revoke("modest")
+    done(store.revoke_jwt(new_ref(), int(NOW) + 60))  # an operator
 
 
 def test_a_full_store_still_revokes_and_still_knows_one_time_values() -> None:
@@ -194,10 +258,10 @@ def test_a_family_whose_access_tokens_have_ended_needs_no_room_for_a_mark() -> N
 
 def test_room_comes_back_when_tokens_end() -> None:
     clock = Clock()
-    store = MemoryStore(10, clock)
-    issue(store, 10, seconds=60)
+    store = MemoryStore(9, clock)
+    issue(store, 9, seconds=60)
     clock.now = NOW + 70
-    issue(store, 10, seconds=120)
+    issue(store, 9, seconds=120)
     with pytest.raises(StoreFull):
         issue(store, 1, seconds=120)
 
