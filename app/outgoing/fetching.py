@@ -16,7 +16,8 @@ import httpcore
 import msgspec
 
 from app.outgoing.addresses import Network
-from app.outgoing.guard import ForbiddenAddressError, GuardedNetwork, Resolve, resolve_by_system
+from app.outgoing.guard import ForbiddenAddressError, GuardedNetwork
+from app.outgoing.names import Resolve
 
 FETCH_SECONDS = 5.0
 """For name, connection, TLS, request and answer together."""
@@ -54,12 +55,12 @@ class Fetcher:
         *,
         allowed: Sequence[Network] = (),
         ca_file: Path | None = None,
-        resolve: Resolve = resolve_by_system,
+        resolve: Resolve | None = None,
         user_agent: str = "auth-service",
         seconds: float = FETCH_SECONDS,
     ) -> None:
         """``allowed`` networks may be reached though they are not public; ``ca_file``'s authorities are trusted beside
-        the system's.
+        the system's. Names are looked up by ``resolve``, or by the system.
 
         Raises OSError, ssl.SSLError if the file cannot be used.
         """

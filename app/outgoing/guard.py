@@ -6,27 +6,17 @@ Rules:
 - A name with one forbidden address is forbidden: which of several is taken is nobody's to choose.
 """
 
-import asyncio
-import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
 import httpcore
 
 from app.outgoing.addresses import Address, Network, why_forbidden
-
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""(host, port) → the addresses of a host, in the order in which they are to be tried. Raises OSError."""
+from app.outgoing.names import LookUpFailed, Resolve, SystemNames
 
 
 class ForbiddenAddressError(Exception):
     """The host has an address that may not be reached; the message says of which kind, not which."""
-
-
-async def resolve_by_system(host: str, port: int) -> list[str]:
-    """What the system's resolver knows. It also reads forms such as ``127.1`` and ``0x7f000001``."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
@@ -35,12 +25,12 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
     def __init__(
         self,
         allowed: Sequence[Network],
-        resolve: Resolve = resolve_by_system,
+        resolve: Resolve | None = None,
         network: httpcore.AsyncNetworkBackend | None = None,
     ) -> None:
-        """``network`` makes the connections, to addresses alone."""
+        """``resolve`` is the system's unless given; ``network`` makes the connections, to addresses alone."""
         self._allowed = allowed
-        self._resolve = resolve
+        self._resolve = resolve or SystemNames()
         self._network = network or httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -57,6 +47,8 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         """
         try:
             addresses = await self._resolve(host.strip("[]"), port)
+        except LookUpFailed as failed:
+            raise httpcore.ConnectError(str(failed)) from failed
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError("the host has no address") from error
         for text in addresses:

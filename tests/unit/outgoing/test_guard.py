@@ -8,6 +8,7 @@ import httpcore
 import pytest
 
 from app.outgoing.guard import ForbiddenAddressError, GuardedNetwork
+from app.outgoing.names import LookUpFailed
 
 pytestmark = pytest.mark.anyio
 PUBLIC, ANOTHER = "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
@@ -84,6 +85,16 @@ async def test_of_several_addresses_one_that_answers_is_enough() -> None:
     assert network.asked == [(ANOTHER, 443), (PUBLIC, 443)]
     with pytest.raises(httpcore.ConnectError):
         await GuardedNetwork([], Names([ANOTHER]), network).connect_tcp("one.example", 443)
+
+
+async def test_a_name_that_was_not_looked_up_is_connected_to_nothing_and_says_why() -> None:
+    async def busy(_host: str, _port: int) -> list[str]:
+        raise LookUpFailed("all places are taken")
+
+    network = Network()
+    with pytest.raises(httpcore.ConnectError, match="all places are taken"):
+        await GuardedNetwork([], busy, network).connect_tcp("busy.example", 443)
+    assert network.asked == []
 
 
 @pytest.mark.parametrize("answers", [(), ([],)])
