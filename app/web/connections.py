@@ -10,6 +10,8 @@
   (``h2c``) with every request; the parser stops behind the headers of such a request, and stock uvicorn then loses
   its body.
 - A response leaves in one piece (:mod:`app.web.cycle`).
+- Nothing is kept of a body once its request is answered, and nothing of the head once the client has been silent for
+  ``request_seconds``: both may hold secrets.
 - Nobody may be slow for ever: a head must be whole within ``request_seconds``, a body within :data:`BODY_FACTOR` times
   that, an answer must be taken within the same; a silent connection is kept for ``timeout_keep_alive``. One timer a
   connection looks after all of it, so a deadline may be kept ``request_seconds`` late and costs a request nothing.
@@ -310,6 +312,8 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with what waits: requests, then what is not parsed, then the refusal. Else as uvicorn's."""
         self.server_state.total_requests += 1
+        if self._running is not None:
+            self._running.body = b""  # which the application may not have read
         if self.transport.is_closing():
             return
         if self.pipeline:
@@ -352,11 +356,19 @@ class Connection(HttpToolsProtocol):
             self._stuck_since = min(self._stuck_since, now)
         else:
             self._stuck_since = math.inf
+            if now - self._idle_since >= self._request_seconds:
+                self._forget()
             if now - self._idle_since >= self.timeout_keep_alive:
                 self.transport.close()
             elif self._is_late(now) and self._refusal is None:
                 self._refuse(Refusal(408, "Request Timeout", "the request did not come in time"))
         self._look_later(now)
+
+    def _forget(self) -> None:
+        """Keep nothing of the requests before: all are answered."""
+        self.url, self.headers, self._tail = b"", [], b""
+        if isinstance(self._running, RequestResponseCycle):
+            self._running.scope = {}  # type: ignore[typeddict-item]  # nobody looks at it any more
 
     def _is_late(self, now: float) -> bool:
         """Whether a request that is being read takes too long; one that waits for the requests before it does not."""

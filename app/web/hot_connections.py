@@ -11,6 +11,7 @@ Rules:
 - An answer that waits for the store waits in a task of the server's: SIGTERM waits for it, the client's leaving does
   not end it (a write is never left half way), and nothing is sent to who has left.
 - Nothing that follows the end of a connection is looked at (RFC 9112 section 9.6).
+- Of a request that is answered nothing is kept but its head, to know the next one like it, until the client is silent.
 """
 
 import math
@@ -33,6 +34,8 @@ _AT_ONCE_OF_ALL = 1024
 """Requests, beyond one of each connection, that the connections together get answered in one turn of the loop."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _BODILESS = frozenset({204, 304})
+_NO_REQUEST = Request("")
+"""Stands for one that is answered: what it was may have been secret."""
 
 
 class HotTable(msgspec.Struct, frozen=True):
@@ -111,6 +114,7 @@ class HotConnection(Connection):
                 response = edge.answer(exchange.route, request)
                 if isinstance(response, Response):
                     self._send(exchange, response)
+                    exchange.request = _NO_REQUEST
                     self.server_state.total_requests += 1
                     self._idle_since = now
                     return
@@ -125,6 +129,16 @@ class HotConnection(Connection):
         super().data_received(data)
         if between and self._begun:
             self._remember(data)
+        self._forget_answered()
+
+    def _forget_answered(self) -> None:
+        exchange = self._exchange
+        if exchange is not None and exchange.response_complete:
+            exchange.request = _NO_REQUEST
+
+    def _forget(self) -> None:
+        self._known = None
+        super()._forget()
 
     def _remember(self, data: bytes) -> None:
         """Keep the head of the one request that ``data`` was, from its first byte to its last."""
@@ -135,6 +149,7 @@ class HotConnection(Connection):
     def _parse_rest(self) -> None:
         self._at_once = 0
         super()._parse_rest()
+        self._forget_answered()
 
     def _begin(self, version: str) -> None:
         route = self._routes.get(self.url)
@@ -221,6 +236,7 @@ class HotConnection(Connection):
             raise
         if not exchange.disconnected and not self.transport.is_closing():
             self._send(exchange, response)
+        exchange.request = _NO_REQUEST
         exchange.response_complete = True
         self.on_response_complete()
 

@@ -6,8 +6,10 @@ import weakref
 from collections.abc import Awaitable, Callable
 from http.client import HTTPResponse
 from io import BytesIO
+from types import FunctionType, ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
@@ -19,7 +21,7 @@ from app.observability.metrics import Metrics
 from app.protocol.form import BODY_LIMIT_BYTES
 from app.randomness import random_bytes
 from app.web.asgi import HotRoutes, Message, Receive, Send
-from app.web.connections import WAITING, Connection
+from app.web.connections import REQUEST_SECONDS, WAITING, Connection
 from app.web.edge import Edge
 from app.web.hot_connections import HotConnection, HotTable
 from app.web.routes import GET, POST, Route, route_table
@@ -78,7 +80,7 @@ class Answer:
 class Client:
     """A client on a connection of the service: what it sends is fed to the connection, and no socket is needed."""
 
-    def __init__(self, carrier: str, keep_alive_seconds: float = 60) -> None:
+    def __init__(self, carrier: str, keep_alive_seconds: float = 60, request_seconds: float = REQUEST_SECONDS) -> None:
         self.saw: list[str] = []
         self.gates: dict[str, asyncio.Event] = {}
         edge = Edge(metrics=Metrics(), audit=silent_audit(), random_bytes=random_bytes, stopwatch=stopwatch)
@@ -89,6 +91,7 @@ class Client:
         config.timeout_keep_alive = keep_alive_seconds  # type: ignore[assignment]
         self.state = ServerState()
         made: Any = {"config": config, "server_state": self.state, "app_state": {}, "random_bytes": random_bytes}
+        made["request_seconds"] = request_seconds
         hot = HotTable(edge, {path.encode(): route for path, route in routes.items()})
         self.connection = HotConnection(**made, hot=hot) if carrier == "protocol" else Connection(**made)
         self.transport = Transport()
@@ -108,7 +111,8 @@ class Client:
 
     async def _cold(self, scope: Message, receive: Receive, send: Send) -> None:
         self.saw.append(scope["path"])
-        await receive()
+        if scope["path"] != "/unread":
+            await receive()
         await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"4")]})
         await send({"type": "http.response.body", "body": b"cold"})
 
@@ -133,6 +137,11 @@ class Client:
         """Let everything happen that waits for nothing from outside."""
         for _ in range(50):
             await asyncio.sleep(0)
+
+    async def becomes(self, condition: Callable[[], bool]) -> None:
+        """Wait for what takes time."""
+        while not condition():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.005)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         for _ in range(10_000):
@@ -202,6 +211,84 @@ async def test_what_comes_in_pieces_is_one_request(client: Client, size: int) ->
     answers = await client.received(4)
     assert bodies(answers) == ["hot first", "hot second", "cold", "hot last"]
     assert answers[1].headers["x-request-id"] != "trailing"
+
+
+TOKEN = "canary-of-a-token-longer-than-what-is-echoed"
+CREDENTIALS = "canary-of-credentials"
+
+
+def held_by(connection: Connection) -> list[str]:
+    """Every text and every bytes that a connection leads to, but by way of the program itself."""
+    found: list[str] = []
+    seen: set[int] = set()
+    waiting: list[Any] = [connection]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, type | ModuleType | FunctionType | asyncio.AbstractEventLoop | Client):
+            continue
+        seen.add(id(one))
+        if isinstance(one, str):
+            found.append(one)
+        elif isinstance(one, bytes | bytearray):
+            found.append(one.decode("latin-1"))
+        elif isinstance(one, msgspec.Struct):  # of some of which the garbage collector knows nothing
+            waiting += [getattr(one, name) for name in one.__struct_fields__]
+        else:
+            waiting += gc.get_referents(one)
+    return found
+
+
+def holds(connection: Connection, canary: str) -> bool:
+    return any(canary in text for text in held_by(connection))
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("target", ["/hot", "/cold"])
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_connection_keeps_no_body_once_it_is_answered(
+    client: Client, times: int, target: str, waits: bool
+) -> None:
+    body = f"token={TOKEN}"
+    gate = client.hold(body)
+    if not waits:
+        gate.set()
+    for count in range(1, times + 1):
+        client.send(post(body, f"authorization: Basic {CREDENTIALS}", target=target))
+        if waits and target == "/hot" and count == 1:
+            await client.rest()
+            assert holds(client.connection, TOKEN), "the look must find it where it is"
+            gate.set()
+        await client.received(count)
+        assert not holds(client.connection, TOKEN)
+
+
+async def test_a_body_that_the_application_never_read_is_not_kept(client: Client) -> None:
+    client.send(post(f"token={TOKEN}", target="/unread"))
+    await client.received(1)
+    assert not holds(client.connection, TOKEN)
+
+
+@pytest.mark.parametrize("target", ["/hot", "/cold"])
+async def test_of_pipelined_requests_no_body_is_kept(client: Client, target: str) -> None:
+    gate = client.hold("slow")
+    client.send(post("slow") + post(f"token={TOKEN}", target=target) * (WAITING + 4))
+    gate.set()
+    await client.received(WAITING + 5)
+    assert not holds(client.connection, TOKEN)
+
+
+@pytest.mark.parametrize("carrier", ["protocol", "asgi"])
+@pytest.mark.parametrize("target", ["/hot", "/cold"])
+async def test_a_connection_that_is_silent_keeps_no_credentials(carrier: str, target: str) -> None:
+    client = Client(carrier, request_seconds=0.02)
+    for count in (1, 2, 3):
+        client.send(post(TOKEN, f"authorization: Basic {CREDENTIALS}", target=target))
+        await client.received(count)
+    await in_time(client.becomes(lambda: not holds(client.connection, CREDENTIALS)))
+    assert not client.transport.closed.is_set()
+    assert client.connection.has_asked, "it is not taken for one that never asked"
+    client.send(post("d", f"authorization: Basic {CREDENTIALS}", target=target))
+    assert (await client.received(4))[-1].status in (200, 404)
 
 
 async def test_many_requests_at_once_leave_room_for_others() -> None:
