@@ -114,6 +114,10 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = StoreFallback.MEMORY
     memory_store_max_tokens: Annotated[
-        int, setting("How many tokens the in-memory store holds; when it is full, issuing answers 503, and to a client that "
-            "holds nine times as many as are free, before that.", ge=1)
+        int,
+        setting(
+            "How many tokens the in-memory store holds; when it is full, issuing answers 503, and to a client that "
+            "holds nine times as many as are free, before that.",
+            ge=1,
+        ),
     ] = 1_000_000

@@ -126,9 +126,7 @@ class ExpiringMarks(Generic[Name]):
         return len(self._until) >= self._max_marks
 
     def _has_room(self, client_id: str | None) -> bool:
-        return not self.is_full and (
-            client_id is None or not self._shares.is_used_up(client_id, 1, len(self._until))
-        )
+        return not self.is_full and (client_id is None or not self._shares.is_used_up(client_id, 1, len(self._until)))
 
     def sweep(self, now: float, limit: int) -> int:
         """Forget up to ``limit`` marks that have ended; how many were looked at."""

@@ -185,9 +185,7 @@ class FallbackStore:
     def defer_revocation(self, kind: TokenKind, ref: TokenRef, client_id: str) -> Coroutine[Any, Any, bool]:
         return self._current.defer_revocation(kind, ref, client_id)
 
-    def remember_once(
-        self, digest: bytes, until: int, client_id: str | None = None
-    ) -> Coroutine[Any, Any, bool]:
+    def remember_once(self, digest: bytes, until: int, client_id: str | None = None) -> Coroutine[Any, Any, bool]:
         return self._current.remember_once(digest, until, client_id)
 
     def count_live_tokens(self) -> Coroutine[Any, Any, int]:

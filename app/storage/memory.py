@@ -181,13 +181,13 @@ class MemoryStore:
         now = self._now()
         ends_at = self._mark_end(family, until, now) if self._alone else until
         if ends_at + MARK_SPARE_SECONDS > now:
-            self._mark(self._revoked_families, family, ends_at, now, self._client_of(family), "revoked family")
+            self._mark(self._revoked_families, family, ends_at, self._client_of(family))
         for digest in tuple(self._families.get(family, ())):
             self._drop_access(digest)
             self._drop_refresh(digest)
 
     async def revoke_jwt(self, ref: TokenRef, until: int, client_id: str | None = None) -> None:
-        self._mark(self._revoked_jwts, ref.digest, until, self._now(), client_id, "revoked JWT")
+        self._mark(self._revoked_jwts, ref.digest, until, client_id)
 
     async def revoke_before(self, epoch: Epoch) -> None:
         if not self._epochs.add(epoch, self._now()):
@@ -213,7 +213,7 @@ class MemoryStore:
         now = self._now()
         if self._once.is_marked(digest, now):
             return False
-        self._mark(self._once, digest, until, now, client_id, "one-time value")
+        self._mark(self._once, digest, until, client_id)
         return True
 
     async def count_live_tokens(self) -> int:
@@ -290,11 +290,9 @@ class MemoryStore:
         self._observer.error("memory", refusal.kind)
         return refusal
 
-    def _mark(
-        self, marks: ExpiringMarks[Name], name: Name, until: int, now: float, client_id: str | None, what: str
-    ) -> None:
-        if not marks.mark(name, until, now, client_id):
-            raise self._refused((StoreFull if marks.is_full else ClientShareUsedUp)(f"no room for another {what}"))
+    def _mark(self, marks: ExpiringMarks[Name], name: Name, until: int, client_id: str | None) -> None:
+        if not marks.mark(name, until, self._now(), client_id):
+            raise self._refused((StoreFull if marks.is_full else ClientShareUsedUp)("no room for another mark"))
 
     def _client_of(self, family: str) -> str | None:
         """Whose family it is, where anything of it is held."""
@@ -315,16 +313,19 @@ class MemoryStore:
         if issued is None:
             return
         client_id = issued[1].client_id
-        for swept in (False, True):
-            taken = self._access.count + self._refresh.count
-            is_full = taken + wanted > self._max_tokens
-            if not is_full and not self._shares.is_used_up(client_id, wanted, taken):
-                return
-            if not swept:
-                self.sweep()
-        if is_full:
-            raise self._refused(StoreFull(f"the memory store holds its maximum of {self._max_tokens} tokens"))
-        raise self._refused(ClientShareUsedUp(f"no room for more tokens of {client_id!r} in the memory store"))
+        if not self._has_room(client_id, wanted):
+            self.sweep()
+            if not self._has_room(client_id, wanted):
+                if self._taken() + wanted > self._max_tokens:
+                    raise self._refused(StoreFull(f"the memory store holds its maximum of {self._max_tokens} tokens"))
+                raise self._refused(ClientShareUsedUp(f"the memory store has no room for more of {client_id!r}"))
+
+    def _has_room(self, client_id: str, wanted: int) -> bool:
+        taken = self._taken()
+        return taken + wanted <= self._max_tokens and not self._shares.is_used_up(client_id, wanted, taken)
+
+    def _taken(self) -> int:
+        return self._access.count + self._refresh.count
 
     def _mark_end(self, family: str, until: int, now: float) -> int:
         """When the last access token of a family would have ended, by what was issued; ``until`` at the latest.

@@ -312,8 +312,6 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with what waits: requests, then what is not parsed, then the refusal. Else as uvicorn's."""
         self.server_state.total_requests += 1
-        if self._running is not None:
-            self._running.body = b""  # which the application may not have read
         if self.transport.is_closing():
             return
         if self.pipeline:

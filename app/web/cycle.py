@@ -7,6 +7,7 @@ else that an introspection needs.
 Rules:
 - The head waits for what comes after it. If that is the whole body, both leave as one piece; else uvicorn goes on.
 - No header may end its own line: what would split a response is refused, as uvicorn refuses it.
+- What of a request's body the application did not read is let go of with the answer: it may hold secrets.
 - An application that fails before its body is answered for with a 500, because nothing was sent yet.
 """
 
@@ -43,6 +44,8 @@ class Cycle(RequestResponseCycle):
                 return
             await super().send(head)
         await super().send(message)
+        if self.response_complete:
+            self.body = bytearray()
 
     def _send_whole(self, head: HTTPResponseStartEvent, rest: HTTPResponseBodyEvent) -> bool:
         """Send both as one piece; False where uvicorn has to: nothing was done then."""
@@ -66,6 +69,7 @@ class Cycle(RequestResponseCycle):
         if lines.count(b"\n") != ends or lines.count(b"\r") != ends or lines.find(b"\0") >= 0:
             raise RuntimeError("a header is more than one line")
         self.response_started = self.response_complete = True
+        self.body = bytearray()
         self.waiting_for_100_continue = False
         self.transport.write(b"".join((STATUS_LINE[status], lines, b"\r\n\r\n", body if sends_body else b"")))
         self.message_event.set()

@@ -21,8 +21,8 @@ LENGTH_DIGITS = 19
 Fields = Sequence[tuple[bytes, bytes]]
 
 # How a request line of RTSP (RFC 2326 section 6.1) or Icecast ends, which the parser takes for HTTP's: both are framed
-# like it, by other rules. No body that is read here has such a line: forms have no spaces, JSON no line ends in strings.
-# A header field that ends in the same way is refused as well: there is no telling which line came in pieces.
+# like it, by other rules. No body that is read here has such a line: forms have no spaces, JSON has no line end in a
+# string. A header field that ends in the same way is refused as well: there is no telling which line came in pieces.
 _OTHER_PROTOCOL = re.compile(rb" (?:RTSP|ICE)/[0-9]\.[0-9]\r")
 OTHER_PROTOCOL_BYTES = len(b" RTSP/1.0\r")
 

@@ -50,11 +50,11 @@ interpreter's lists of free ones, lie scattered over them. That is why the secon
 AGAIN_BYTES = 12_000_000
 """What the same attack may leave once more: a block for each of many heads, which the next look gives back."""
 LEFT_BYTES_OF_WAITING = 3072
-"""What an overload may leave for each request that may wait. A request that waits takes some 4 KB; after it pages stay in
-which nearly nothing lives, more of them the more waited at once: that depends on the machine's mood. Six overloads by
-2,000 connections, one after the other, left 44, 44, 42, 88, 65, 60 MB of 71 to 140 that they had taken."""
+"""What an overload may leave for each request that may wait. A request that waits takes some 4 KB; after it pages stay
+in which nearly nothing lives, more of them the more waited at once, which differs from one time to the next. Six
+overloads by 2,000 connections, one after the other, left 44, 44, 42, 88, 65, 60 MB of 71 to 140 that they had taken."""
 OVERLOADS, MOST_OVERLOADS = 2, 5
-"""So many overloads show what one leaves. Of those that follow one must leave no more: what was kept of each would add up."""
+"""So many overloads show what one leaves. Of those that follow one must leave no more: what each kept would add up."""
 CALLER = BASIC._replace(entry={**BASIC.entry, "rate_limit_per_minute": "unlimited"})
 AUTHORIZATION = b"Basic " + base64.b64encode(":".join(CALLER.basic).encode())
 FORM = (b"content-type", b"application/x-www-form-urlencoded")

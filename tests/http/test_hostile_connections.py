@@ -320,8 +320,8 @@ FINE = {
     "an empty host": b"GET /health/live HTTP/1.1\r\nhost:\r\nconnection: close\r\n\r\n",
     "an IPv6 address": b"GET /health/live HTTP/1.1\r\nhost: [::1]:8080\r\nconnection: close\r\n\r\n",
     "a name and a port": b"GET /health/live HTTP/1.1\r\nhost: auth_1.example.com:8080\r\nconnection: close\r\n\r\n",
-    "a field that names another protocol": b"GET /health/live HTTP/1.1\r\nhost: x\r\nuser-agent: RTSP/1.0 ICE/1.0 tool\r\n"
-    b"connection: close\r\n\r\n",
+    "a field that names another protocol": b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+    b"user-agent: RTSP/1.0 ICE/1.0 tool\r\n\r\n",
     "an absolute target": b"GET http://x/health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
     "chunked in capitals": b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
     b"transfer-encoding: CHUNKED\r\n\r\n0\r\n\r\n",

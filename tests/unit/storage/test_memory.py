@@ -85,7 +85,8 @@ def issue_to(store: MemoryStore, client_id: str, count: int) -> int:
     got = 0
     for _ in range(count):
         with contextlib.suppress(ClientShareUsedUp):
-            done(store.save(Issuance(access=(new_ref(), msgspec.structs.replace(access_record(NOW), client_id=client_id)))))
+            record = msgspec.structs.replace(access_record(NOW), client_id=client_id)
+            done(store.save(Issuance(access=(new_ref(), record))))
             got += 1
     return got
 
