@@ -12,7 +12,7 @@ import click
 from app.cli.command_audit import ACTOR, command_audit
 from app.cli.configuration import load_or_stop
 from app.cli.kubernetes_secret import SecretRefused, SecretUnreachable, change_entries
-from app.config.generated_secrets import looks_generated
+from app.protocol.client_auth import looks_generated
 
 UNREACHABLE = 3
 

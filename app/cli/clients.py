@@ -21,9 +21,10 @@ from app.config.client_entry import ClientDefaults
 from app.config.client_secrets import SHORTEST_SAFE
 from app.config.clients import ClientsSource, LoadedClients
 from app.config.clients_file import parse_clients
-from app.config.generated_secrets import looks_generated, new_client_id, new_secret, sha256_entry
+from app.config.generated_secrets import new_client_id, new_secret, sha256_entry
 from app.config.load import Loaded
 from app.config.problems import ConfigurationError
+from app.protocol.client_auth import looks_generated
 from app.randomness import random_bytes
 
 

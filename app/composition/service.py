@@ -28,10 +28,11 @@ from app.config.tokens import TokenSettings
 from app.endpoints.addresses import ClientAddresses
 from app.endpoints.admission import Admission
 from app.endpoints.argon2id import Argon2idVerifier
-from app.endpoints.client_authentication import ClientAuthenticator, VerifiedSecrets
+from app.endpoints.client_authentication import ClientAuthenticator
 from app.endpoints.client_keys import ClientKeys
 from app.endpoints.documents import Document, DocumentEndpoint, Health, HealthEndpoints, Readiness, StoreHealth
 from app.endpoints.introspection import IntrospectionEndpoint
+from app.endpoints.known_credentials import ProvedHere, VerifiedSecrets
 from app.endpoints.limits import Decides, Limits, OwnLimiter
 from app.endpoints.minting import Mint
 from app.endpoints.revocation import RevocationEndpoint
@@ -212,6 +213,7 @@ class Service:
             store=self.store,
             verify_argon2id=Argon2idVerifier(self._argon2id_pool.executor).verify,
             verified_secrets=VerifiedSecrets(randomness.random_bytes),
+            proved_here=ProvedHere(randomness.random_bytes),
             limits=self._limits,
             client_keys=self._client_keys(),
             # RFC 7523 section 3 lets the token endpoint's URL stand for the server beside its issuer.

@@ -4,30 +4,23 @@ A generated secret is ``ascs_`` and 256 random bits in base64url: the prefix let
 that a fast hash is enough.
 """
 
-import re
 from typing import Final
 
 from app.protocol.base64url import base64url
-from app.protocol.client_auth import sha256_secret
+from app.protocol.client_auth import GENERATED_PREFIX, sha256_secret
 from app.randomness import RandomBytes
 
-_PREFIX: Final = "ascs_"
 _SECRET_BYTES: Final = 32
 _ID_BYTES: Final = 8
 
 
 def new_secret(random_bytes: RandomBytes) -> str:
-    return _PREFIX + base64url(random_bytes(_SECRET_BYTES)).decode("ascii")
+    return GENERATED_PREFIX + base64url(random_bytes(_SECRET_BYTES)).decode("ascii")
 
 
 def new_client_id(random_bytes: RandomBytes) -> str:
     """An id of 64 random bits: unlikely to be taken, not meant to be secret."""
     return f"client-{random_bytes(_ID_BYTES).hex()}"
-
-
-def looks_generated(secret: str) -> bool:
-    """Whether ``secret`` has the form that :func:`new_secret` gives."""
-    return re.fullmatch(rf"{_PREFIX}[A-Za-z0-9_-]{{43}}", secret) is not None
 
 
 def sha256_entry(secret: str) -> str:

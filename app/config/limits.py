@@ -37,8 +37,8 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         setting(
             "Failed client authentications a minute of one address (IPv6: of one /64), beyond which they are answered "
-            "with 429. From the sixth in a row at one client, one address waits 2, 4, 8, … up to 300 seconds too. What "
-            "is right passes all the same. 0 turns both off.",
+            "with 429. From the sixth in a row at one client, one address waits 2, 4, 8, … up to 300 seconds too; then "
+            "only generated secrets pass, and who was right from there before. 0 turns both off.",
             ge=0,
         ),
     ] = 300

@@ -1,8 +1,10 @@
 """Authenticating the client of a request, the same steps at every endpoint.
 
 1. The request uses exactly one method (``protocol.client_auth``).
-2. The client exists, and the method is the one it is registered with.
-3. What it presents is right: a secret by digest, an assertion by signature; and an assertion is used once only.
+2. Its address is not in the delay that failures at this client bring, or has proved this very secret before. Secrets of
+   the generated form are excepted: nobody guesses 256 random bits. What comes in a delay is not even compared.
+3. The client exists, and the method is the one it is registered with.
+4. What it presents is right: a secret by digest, an assertion by signature; and an assertion is used once only.
 
 Every failure gets the same answer. Client ids are no secret; among clients with generated secrets an unknown client, a
 wrong secret and a wrong method do the same work too. Clients with chosen secrets (argon2id) and with keys can be told
@@ -10,12 +12,11 @@ by the time that checking them takes; pretended work of that size would be a gif
 """
 
 import hashlib
-import hmac
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from app.endpoints.client_keys import ClientKeys, Keys
 from app.endpoints.exchange import Proof, Request
+from app.endpoints.known_credentials import KnownCredentials, ProvedHere, VerifiedSecrets
 from app.endpoints.limits import Limits
 from app.endpoints.waiting_room import NoPlace
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
@@ -25,11 +26,11 @@ from app.protocol.client_auth import (
     PublicCredentials,
     SecretCredentials,
     generated_secret_ends,
+    looks_generated,
     read_credentials,
 )
 from app.protocol.errors import ProtocolError, invalid_client
 from app.protocol.form import Parameters
-from app.randomness import RandomBytes
 from app.storage.interface import TokenStore
 
 FindClient = Callable[[str], Client | None]
@@ -38,68 +39,6 @@ VerifyArgon2id = Callable[[str, str, str | None], Awaitable[bool]]
 
 Raises NoPlace where too many wait for that already.
 """
-
-
-class VerifiedSecrets:
-    """Remembers for a while which (client, secret) pairs were verified by argon2id, under a per-process keyed hash.
-
-    So a client with a chosen secret pays the slow hash when it comes after a while, and not on every request. Each use
-    begins the while anew: who guesses at a client that is at work cannot make it wait, not even from its own address.
-    Neither the secret nor anything that could be tried against it elsewhere is kept.
-    """
-
-    def __init__(self, random_bytes: RandomBytes, max_entries: int = 10_000, seconds: float = 300.0) -> None:
-        self._key = random_bytes(32)
-        self._until: OrderedDict[bytes, float] = OrderedDict()
-        self._max_entries = max_entries
-        self._seconds = seconds
-
-    def _name(self, phc: str, secret: str) -> bytes:
-        # The stored hash stands for the client and for the secret's version: a changed secret is a new name.
-        return hmac.digest(self._key, hashlib.sha256(phc.encode()).digest() + secret.encode(), "sha256")
-
-    def knows(self, phc: str, secret: str, now: float) -> bool:
-        """Whether the pair was verified, or known, less than ``seconds`` ago; ``now`` is monotonic."""
-        name = self._name(phc, secret)
-        if self._until.get(name, 0.0) <= now:
-            return False
-        self._until[name] = now + self._seconds
-        self._until.move_to_end(name)
-        return True
-
-    def remember(self, phc: str, secret: str, now: float) -> None:
-        """Remember a verified pair."""
-        name = self._name(phc, secret)
-        self._until[name] = now + self._seconds
-        self._until.move_to_end(name)
-        if len(self._until) > self._max_entries:
-            self._until.popitem(last=False)
-
-
-class KnownCredentials:
-    """Remembers which Authorization headers proved a generated secret, by their SHA-256.
-
-    A client that was just authenticated sends the same header again with each request; to compare one digest of it is
-    a third of the work, and where the connection knows the header, the proof comes with the request. What is remembered
-    ends with the secret that it proved, and counts only as long as the client that it names is the very object that was
-    loaded then: a reload makes it void. The header itself is not kept.
-    """
-
-    def __init__(self, max_entries: int = 10_000) -> None:
-        self._known: dict[bytes, Proof] = {}
-        self._max_entries = max_entries
-
-    def find(self, authorization: bytes) -> Proof | None:
-        """What the header proved before; whether that still counts is for the caller to see."""
-        return self._known.get(hashlib.sha256(authorization).digest())
-
-    def remember(self, authorization: bytes, client: Client, until: float) -> Proof:
-        """Remember a header that proved a secret of the client's that lives until then (Unix seconds)."""
-        name = hashlib.sha256(authorization).digest()
-        if len(self._known) >= self._max_entries and name not in self._known:
-            self._known.clear()  # of clients in use no entry is missed for long
-        proof = self._known[name] = Proof(client, until)
-        return proof
 
 
 class ClientAuthenticator:
@@ -112,6 +51,7 @@ class ClientAuthenticator:
         store: TokenStore,
         verify_argon2id: VerifyArgon2id,
         verified_secrets: VerifiedSecrets,
+        proved_here: ProvedHere,
         limits: Limits,
         client_keys: ClientKeys,
         assertion_audiences: tuple[str, ...],
@@ -121,6 +61,7 @@ class ClientAuthenticator:
         self._store = store
         self._verify_argon2id = verify_argon2id
         self._verified = verified_secrets
+        self._proved_here = proved_here
         self._limits = limits
         self._client_keys = client_keys
         self._audiences = assertion_audiences
@@ -137,7 +78,7 @@ class ClientAuthenticator:
         proof = request.proof
         if proof is None or not self._holds(proof, now):
             # Whoever carries one that is void since a reload finds what another request has proved since.
-            proof = request.proof = self._known.find(request.authorization)
+            proof = request.proof = self._known.find(request.authorization, request.peer)
             if proof is None or not self._holds(proof, now):
                 return None
         request.client_id = proof.client.id
@@ -171,21 +112,35 @@ class ClientAuthenticator:
             raise invalid_client("assertion_replayed")
 
     async def _by_secret(self, request: Request, credentials: SecretCredentials, now: float) -> Client:
+        secret, is_generated = credentials.secret, looks_generated(credentials.secret)
         client = self._find_client(credentials.client_id)
+        if client is not None:
+            request.client_id = client.id
+        if not is_generated:
+            self._refuse_in_delay(request, secret)
         secrets = client.live_secrets(now) if client is not None else ()
-        proved = generated_secret_ends(credentials.secret, secrets)
+        proved = generated_secret_ends(secret, secrets)
         # Asked of a client that is none, too: nobody shall tell by the time which clients exist.
-        matches = proved is not None or await self._matches_chosen_secret(request, client, credentials.secret, secrets)
+        matches = proved is not None or await self._matches_chosen_secret(request, client, secret, secrets)
         if client is None:
             raise invalid_client("unknown_client")
-        request.client_id = client.id
         if not matches:
             raise invalid_client("wrong_secret")
         _require_method(client, credentials.method)
+        if not is_generated or proved is None:
+            self._proved_here.note(request.peer, client.id, secret, self._monotonic())
         if proved is not None and credentials.method is ClientAuthMethod.CLIENT_SECRET_BASIC:
             assert request.authorization is not None  # noqa: S101 - it is where the credentials came from
-            request.proof = self._known.remember(request.authorization, client, proved)
+            request.proof = self._known.remember(
+                request.authorization, client, proved, peer=request.peer, everywhere=is_generated
+            )
         return client
+
+    def _refuse_in_delay(self, request: Request, secret: str) -> None:
+        """Raises ProtocolError (429) where the address may not try, unless it has proved this very secret before."""
+        wait = self._limits.delay_of(request)
+        if wait > 0 and not self._proved_here.knows(request.peer, request.named, secret, self._monotonic()):
+            raise self._limits.in_delay(request, wait)
 
     async def _matches_chosen_secret(
         self, request: Request, client: Client | None, secret: str, secrets: tuple[ClientSecret, ...]
@@ -195,7 +150,7 @@ class ClientAuthenticator:
             return True  # whatever others do: who was right a moment ago waits behind nobody's guesses
         for phc in chosen:
             assert client is not None  # noqa: S101 - narrows the type: who has secrets is one
-            self._limits.before_slow_check(request, client)
+            self._refuse_in_delay(request, secret)  # which may have begun while the hash before was made
             try:
                 matches = await self._verify_argon2id(phc, secret, request.peer)
             except NoPlace:

@@ -128,12 +128,14 @@ class Limits:
 
     # ------------------------------------------------------------------ failures
 
-    def before_slow_check(self, request: Request, client: Client) -> None:
-        """Ask before a secret is checked at great cost. Raises ProtocolError (429) during a delay."""
-        wait = self._failures.must_wait(request.peer, client.id, self._monotonic())
-        if wait > 0:
-            self._metrics.rate_limited(FAILURE, True)
-            raise self._refusal(request, self._failure_quota(), f"{_network(request.peer)}\n{client.id}", wait)
+    def delay_of(self, request: Request) -> float:
+        """The seconds for which nothing is told to this address about the client that it names; 0 for none."""
+        return self._failures.must_wait(request.peer, request.named, self._monotonic())
+
+    def in_delay(self, request: Request, wait: float) -> ProtocolError:
+        """What to answer to an attempt that comes during a delay: what :meth:`failed` answers to a wrong one."""
+        self._metrics.rate_limited(FAILURE, True)
+        return self._refusal(request, self._failure_quota(), f"{_network(request.peer)}\n{request.client_id}", wait)
 
     def no_place(self, request: Request, client: Client) -> ProtocolError:
         """What to answer where too many secrets wait to be checked at great cost."""
@@ -144,10 +146,10 @@ class Limits:
     def failed(self, request: Request, refusal: ProtocolError) -> ProtocolError:
         """Count a failed authentication; what to answer: the refusal, or 429 from those who fail too often."""
         wait = self._failures.failed(request.peer, request.named, self._monotonic())
-        self._metrics.rate_limited(FAILURE, wait > 0)
-        if wait <= 0:
-            return refusal
-        return self._refusal(request, self._failure_quota(), f"{_network(request.peer)}\n{request.client_id}", wait)
+        if wait > 0:
+            return self.in_delay(request, wait)
+        self._metrics.rate_limited(FAILURE, False)
+        return refusal
 
     def _failure_quota(self) -> Quota:
         return Quota(FAILURE, self._failures.per_minute, _MINUTE)

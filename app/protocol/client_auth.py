@@ -21,6 +21,9 @@ from app.protocol.form import Parameters
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 """``client_assertion_type`` of RFC 7523 section 2.2."""
+GENERATED_PREFIX = "ascs_"
+"""Of the client secrets that the service makes up, which are this and 256 random bits in base64url."""
+_GENERATED = re.compile(rf"{GENERATED_PREFIX}[A-Za-z0-9_-]{{43}}")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ABSENT_SECRET = hashlib.sha256(b"compared with where a client has no secret").digest()
 
@@ -108,6 +111,11 @@ def read_basic(authorization: bytes) -> SecretCredentials:
     if not client_id or "\0" in client_id or "\0" in secret:
         raise invalid_client("malformed_basic")
     return SecretCredentials(client_id, secret, ClientAuthMethod.CLIENT_SECRET_BASIC)
+
+
+def looks_generated(secret: str) -> bool:
+    """Whether ``secret`` has the form of those that the service makes up: such a one cannot be guessed."""
+    return _GENERATED.fullmatch(secret) is not None
 
 
 def sha256_secret(secret: str) -> bytes:

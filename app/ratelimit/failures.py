@@ -1,8 +1,8 @@
 """What failed attempts cost whoever makes them: a growing delay for one address at one client, a bound for an address.
 
 Rules:
-- Nothing here ever refuses an attempt that turns out right: who checks cheaply checks first, and asks about failures
-  alone. Only an attempt whose check is expensive (argon2id) may be refused unchecked, by :meth:`Failures.must_wait`.
+- Who asks :meth:`Failures.must_wait` first refuses what comes in a delay unchecked, right or wrong: else a delay would
+  slow nobody who guesses. Whom it may let pass all the same is for the caller to know.
 - A delay concerns an address *and* a client: failures elsewhere never delay a client, nor a client the others that
   share its address.
 - The wider bound on an address stops a walk over many clients; it delays the first attempt at no client.
@@ -54,7 +54,7 @@ class Failures:
         return sum(map(len, self._shards)) + len(self._by_address)
 
     def must_wait(self, address: str | None, client_id: str, now: float) -> float:
-        """0 if an expensive check may be made, else the seconds until it may."""
+        """0 if the address may try, else the seconds until it may."""
         if not self.per_minute or address is None:
             return 0.0
         row = self._row(self._network(address), client_id)

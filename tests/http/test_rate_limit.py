@@ -1,5 +1,6 @@
 """The limit on each client's requests: 429 with Retry-After (RFC 6585 section 4)."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 
@@ -8,7 +9,7 @@ import pytest
 
 from tests.programs.redis_process import RedisProcess
 from tests.programs.service_calls import ServiceCalls, assert_refused
-from tests.programs.service_clients import AUDITOR, BASIC, CHOSEN, RegisteredClient, with_secret
+from tests.programs.service_clients import AUDITOR, BASIC, CANARY, CHOSEN, RegisteredClient, with_secret
 from tests.programs.service_fixtures import StartService
 from tests.programs.service_process import ServiceProcess, wait_until
 
@@ -23,6 +24,7 @@ def few(number: int) -> RegisteredClient:
 QUICK = with_secret("quick", rate_limit_per_minute=120)
 UNLIMITED = with_secret("unlimited", rate_limit_per_minute="unlimited")
 DEFAULT, OTHER_DEFAULT = with_secret("default"), with_secret("other-default")
+MADE_UP = with_secret("made-up", secret="ascs_" + hashlib.sha256(CANARY.encode()).hexdigest()[:43])
 CLIENTS = (*map(few, range(4)), QUICK, UNLIMITED, DEFAULT, OTHER_DEFAULT)
 
 
@@ -100,7 +102,7 @@ FORM = {"grant_type": "client_credentials"}
 @pytest.fixture
 def guarded(start_service: StartService, calls_of: CallsOf) -> ServiceCalls:
     """A service that counts failures, behind a proxy that it trusts."""
-    return calls_of(start_service(clients=(BASIC, CHOSEN), **FAILING))
+    return calls_of(start_service(clients=(BASIC, CHOSEN, MADE_UP), **FAILING))
 
 
 def attempt(service: ServiceCalls, client: RegisteredClient, secret: str, address: str) -> httpx.Response:
@@ -132,18 +134,38 @@ def test_the_delays_do_not_tell_which_clients_exist(guarded: ServiceCalls) -> No
     assert told("x" * 1000, "203.0.113.3") == known
 
 
-@pytest.mark.parametrize("client", [BASIC, CHOSEN], ids=["generated", "chosen"])
+@pytest.mark.parametrize("client", [BASIC, CHOSEN], ids=["as given", "chosen"])
 def test_the_real_client_gets_in_from_elsewhere_and_its_neighbours_too(
     guarded: ServiceCalls, client: RegisteredClient
 ) -> None:
     other = CHOSEN if client is BASIC else BASIC
+    assert attempt(guarded, client, client.secret, "203.0.113.66").status_code == 200
     for _ in range(20):
         attempt(guarded, client, "wrong", "203.0.113.66")
     assert attempt(guarded, client, "wrong", "203.0.113.66").status_code == 429
     assert attempt(guarded, client, client.secret, "198.51.100.1").status_code == 200
     assert attempt(guarded, other, other.secret, "203.0.113.66").status_code == 200
-    # What is right passes even beside the attacker: a generated secret always, a chosen one that was right before.
+    # Even beside the attacker: who was right from there before.
     assert attempt(guarded, client, client.secret, "203.0.113.66").status_code == 200
+
+
+@pytest.mark.parametrize("client", [BASIC, CHOSEN], ids=["as given", "chosen"])
+def test_a_right_guess_during_the_delay_is_refused_like_a_wrong_one(
+    guarded: ServiceCalls, client: RegisteredClient
+) -> None:
+    assert attempt(guarded, client, client.secret, "198.51.100.1").status_code == 200  # the real client is at work
+    for _ in range(10):
+        attempt(guarded, client, "wrong", "203.0.113.66")
+    for secret in ("wrong", client.secret):
+        assert_refused(attempt(guarded, client, secret, "203.0.113.66"), 429, "slow_down")
+    assert attempt(guarded, client, client.secret, "198.51.100.1").status_code == 200
+
+
+def test_a_generated_secret_is_never_delayed(guarded: ServiceCalls) -> None:
+    for _ in range(10):
+        attempt(guarded, MADE_UP, "wrong", "203.0.113.66")
+    assert attempt(guarded, MADE_UP, "wrong", "203.0.113.66").status_code == 429
+    assert attempt(guarded, MADE_UP, MADE_UP.secret, "203.0.113.66").status_code == 200
 
 
 def test_a_flood_of_guesses_at_a_chosen_secret_costs_no_hashes(guarded: ServiceCalls) -> None:

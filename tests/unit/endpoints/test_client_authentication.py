@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from app.endpoints.argon2id import Argon2idVerifier
-from app.endpoints.client_authentication import KnownCredentials, VerifiedSecrets
 from app.endpoints.exchange import Proof, Request
+from app.endpoints.known_credentials import KnownCredentials, VerifiedSecrets
 from app.endpoints.waiting_room import Places
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
 from app.protocol.client_auth import ASSERTION_TYPE
@@ -290,10 +290,10 @@ async def test_a_header_that_was_good_does_not_hide_a_second_method(parameters: 
 async def test_headers_are_remembered_by_their_digest_and_not_without_bound() -> None:
     known, client = KnownCredentials(max_entries=3), confidential("billing")
     for number in range(10):
-        proof = known.remember(b"Basic %d" % number, client, math.inf)
-        assert known.find(b"Basic %d" % number) is proof
+        proof = known.remember(b"Basic %d" % number, client, math.inf, peer=None, everywhere=True)
+        assert known.find(b"Basic %d" % number, "203.0.113.7") is proof
         assert (proof.client, proof.until) == (client, math.inf)
-    assert known.find(b"Basic 0") is None
+    assert known.find(b"Basic 0", None) is None
     assert "Basic" not in repr(vars(known))
 
 

@@ -112,9 +112,7 @@ def test_every_refusal_names_its_limit() -> None:
     limits, request = make(failures=2), asked()
     request.client_id = request.named = "billing"
     refusals = [limits.failed(request, invalid_client("wrong_secret")) for _ in range(3)][2:]
-    with pytest.raises(ProtocolError) as raised:
-        limits.before_slow_check(request, Client("billing"))
-    refusals += [raised.value, limits.no_place(request, Client("billing"))]
+    refusals += [limits.in_delay(request, limits.delay_of(request)), limits.no_place(request, Client("billing"))]
     told = [dict(error_answer(refusal).headers) for refusal in refusals]
     assert [headers[b"ratelimit-policy"] for headers in told] == [
         b'"failure";q=2;w=60',

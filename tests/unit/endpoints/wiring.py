@@ -11,10 +11,11 @@ import msgspec
 from app.clock import stopwatch
 from app.endpoints.admission import Admission
 from app.endpoints.argon2id import Argon2idVerifier
-from app.endpoints.client_authentication import ClientAuthenticator, VerifiedSecrets
+from app.endpoints.client_authentication import ClientAuthenticator
 from app.endpoints.client_keys import ClientKeys
 from app.endpoints.exchange import Request, Response
 from app.endpoints.introspection import IntrospectionEndpoint
+from app.endpoints.known_credentials import ProvedHere, VerifiedSecrets
 from app.endpoints.limits import Limits, OwnLimiter
 from app.endpoints.minting import Mint
 from app.endpoints.revocation import RevocationEndpoint
@@ -160,6 +161,7 @@ class Wired:
             store=self.store,
             verify_argon2id=self._verify_argon2id,
             verified_secrets=VerifiedSecrets(random_bytes),
+            proved_here=ProvedHere(random_bytes),
             assertion_audiences=(ISSUER, ISSUER + TOKEN_PATH),
             monotonic=self.clock,
             limits=self.limits,
