@@ -7,10 +7,11 @@ when a client first authenticates fails here.
 from typing import Any
 
 from app.config.yaml_reader import Node, YamlReader
-from app.protocol.client_jwks import KINDS, MAX_KEYS, PRIVATE, PUBLIC, why_unusable
+from app.model.clients import ClientKey
+from app.protocol.client_jwks import KINDS, MAX_KEYS, PRIVATE, PUBLIC, UnusableKeyError, client_key
 
 
-def read_jwks(reader: YamlReader, node: Node, what: str) -> tuple[dict[str, Any], ...]:
+def read_jwks(reader: YamlReader, node: Node, what: str) -> tuple[ClientKey, ...]:
     """The keys of a JWK set."""
     fields = reader.mapping(node, what, ("keys",))
     if fields is None or "keys" not in fields:
@@ -23,21 +24,21 @@ def read_jwks(reader: YamlReader, node: Node, what: str) -> tuple[dict[str, Any]
         return ()
     kids: set[str] = set()
     for index, item in enumerate(items):
-        jwk = _read_key(reader, item, f"{what}.keys[{index}]")
-        if jwk is None:
+        key = _read_key(reader, item, f"{what}.keys[{index}]")
+        if key is None:
             continue
-        kid = jwk.get("kid")
+        kid = key.kid
         if kid in kids:
             reader.report(item, f"{what} has two keys with one kid")
         elif kid is not None:
             kids.add(kid)
-        keys.append(jwk)
-    if len(keys) > 1 and any("kid" not in key for key in keys):
+        keys.append(key)
+    if len(keys) > 1 and any(key.kid is None for key in keys):
         reader.report(node, f"{what} has several keys: each needs a kid")
     return tuple(keys)
 
 
-def _read_key(reader: YamlReader, node: Node, what: str) -> dict[str, Any] | None:
+def _read_key(reader: YamlReader, node: Node, what: str) -> ClientKey | None:
     if node.tag == "map" and any(key.text in PRIVATE for key in node.items[::2]):
         reader.report(node, f"{what} is private or symmetric: remove it here, treat it as leaked, make a new one")
         return None
@@ -52,8 +53,8 @@ def _read_key(reader: YamlReader, node: Node, what: str) -> dict[str, Any] | Non
             jwk[name] = text
         else:
             return None
-    wrong = why_unusable(jwk)
-    if wrong is not None:
-        reader.report(node, f"{what} {wrong}", KINDS)
+    try:
+        return client_key(jwk)
+    except UnusableKeyError as error:
+        reader.report(node, f"{what} {error}", KINDS)
         return None
-    return jwk

@@ -49,7 +49,8 @@ no other method is accepted from the client |
 (`sha256:<base64url>` or `$argon2id$…`, in quotes, made by `auth-service clients new` and `hash`), `file` (a path, \
 relative to the clients file; watched) and `env` (the name of a variable), and may have `not_after`, from which it is \
 refused |
-| `jwks` | | for `private_key_jwt`: a JWK set of public keys; with several, each needs a `kid` |
+| `jwks` | | for `private_key_jwt`: a JWK set of public keys, 32 at most, RSA of 2048 to 4096 bits; with \
+several, each needs a `kid`, and where more than four fit an assertion's `alg` it must name the one |
 | `jwks_uri` | | instead of `jwks`: the https URL of such a set. It is fetched when it is needed, kept for \
 as long as the answer says (one minute to one hour) and fetched again when a signature fits none of its keys, at most \
 twice a minute. Where it cannot be fetched the keys of before count for an hour more. Addresses that are not public \

@@ -33,6 +33,9 @@ from app.protocol.errors import ProtocolError, invalid_client
 from app.protocol.form import Parameters
 from app.storage.interface import TokenStore
 
+_ASSERTION = ""
+"""Stands for a secret where a key has been proved; no secret is empty."""
+
 FindClient = Callable[[str], Client | None]
 VerifyArgon2id = Callable[[str, str, str | None], Awaitable[bool]]
 """(hash, secret, address) → whether they match; slow by design, so it does its work off the event loop.
@@ -172,20 +175,26 @@ class ClientAuthenticator:
         if client is None:
             raise invalid_client("unknown_client")
         request.client_id = client.id
+        self._refuse_in_delay(request, _ASSERTION)
         _require_method(client, credentials.method)
+        verified = await self._verified_assertion(credentials.assertion, client, now)
+        self._proved_here.note(request.peer, client.id, _ASSERTION, self._monotonic())
+        return client, verified
+
+    async def _verified_assertion(self, assertion: str, client: Client, now: float) -> VerifiedAssertion:
         keys = await self._client_keys.of(client)
         try:
-            return client, self._verified_assertion(credentials.assertion, client, keys, now)
+            return self._verify(assertion, client, keys, now)
         except ProtocolError as refusal:
             if refusal.reason != SIGNED_BY_NONE:
                 raise
             newer = await self._client_keys.newer(client, keys)
             if newer is None:
                 raise
-        return client, self._verified_assertion(credentials.assertion, client, newer, now)
+        return self._verify(assertion, client, newer, now)
 
-    def _verified_assertion(self, assertion: str, client: Client, keys: Keys, now: float) -> VerifiedAssertion:
-        return verify_assertion(assertion, client_id=client.id, jwks=keys, audiences=self._audiences, now=now)
+    def _verify(self, assertion: str, client: Client, keys: Keys, now: float) -> VerifiedAssertion:
+        return verify_assertion(assertion, client_id=client.id, keys=keys, audiences=self._audiences, now=now)
 
     def _by_id(self, request: Request, credentials: PublicCredentials) -> Client:
         client = self._find_client(credentials.client_id)

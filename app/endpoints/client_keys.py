@@ -13,10 +13,9 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 from urllib.parse import urlsplit
 
-from app.model.clients import Client
+from app.model.clients import Client, ClientKey
 from app.observability.tracing import NOTHING_TRACED, Traces
 from app.outgoing.fetching import Fetched, FetchError
 from app.protocol.client_jwks import UnusableJwksError, parse_jwks
@@ -33,7 +32,7 @@ AFTER_FAILURE_SECONDS = 10.0
 STALE_SECONDS = 3600.0
 MAX_DOCUMENTS = 10_000
 
-Keys = Sequence[dict[str, Any]]
+Keys = Sequence[ClientKey]
 Fetch = Callable[[str, str, str | None], Awaitable[Fetched]]
 """(url, what to accept, the ``traceparent`` to send) → the document. Raises FetchError."""
 

@@ -11,10 +11,8 @@ The envelope is read here and not by PyJWT, because its checks cost half as much
 for an ES256 token, 54 against 24 µs for an RS256 one. A differential test holds this reader to be never laxer.
 """
 
-import binascii
 import math
 from asyncio import get_running_loop
-from base64 import urlsafe_b64decode
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -24,7 +22,7 @@ from app.keys.algorithms import is_rsa
 from app.keys.errors import InvalidToken, SigningQueueFull
 from app.keys.ring import KeyRing, SigningKey
 from app.keys.threads import LowPriorityPool
-from app.protocol.base64url import base64url
+from app.protocol.base64url import base64url, read_base64url
 
 MAX_TOKEN_CHARS = 8192
 """Longer tokens are refused unread; ours have some 600 characters."""
@@ -158,14 +156,10 @@ def _same_typ(given: object, wanted: str) -> bool:
 
 
 def _decode(segment: bytes) -> bytes:
-    """Canonical base64url alone: two texts never stand for one token (RFC 7515 section 2)."""
     try:
-        data = urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
-    except binascii.Error:
+        return read_base64url(segment)
+    except ValueError:
         raise InvalidToken("malformed") from None
-    if base64url(data) != segment:
-        raise InvalidToken("malformed")
-    return data
 
 
 def _json_object(text: bytes) -> dict[str, Any]:

@@ -51,14 +51,29 @@ class ClientSecret(msgspec.Struct, frozen=True):
         return "ClientSecret(…)"
 
 
+class ClientKey(msgspec.Struct, frozen=True):
+    """One of a client's public keys, ready to verify with: made once, when the clients or the set are read."""
+
+    jwk: dict[str, Any]
+    """Its JWK members (RFC 7517), as they were registered or published."""
+    algorithms: tuple[str, ...]
+    """What it may be used with; never empty."""
+    key: Any
+    """The key itself, as the cryptographic library has it."""
+
+    @property
+    def kid(self) -> str | None:
+        return self.jwk.get("kid")
+
+
 class Client(msgspec.Struct, frozen=True):
     """A client, ready to be decided about."""
 
     id: str
     auth_method: ClientAuthMethod = ClientAuthMethod.CLIENT_SECRET_BASIC
     secrets: tuple[ClientSecret, ...] = ()
-    jwks: tuple[dict[str, Any], ...] = ()
-    """Public keys for ``private_key_jwt``, as JWK members (RFC 7517)."""
+    jwks: tuple[ClientKey, ...] = ()
+    """Public keys for ``private_key_jwt``."""
     jwks_uri: str | None = None
     """Where they are published instead; an absolute https URL."""
     grants: frozenset[str] = frozenset({"client_credentials"})

@@ -146,7 +146,8 @@ def test_public_keys_are_kept_as_they_are(kind: str) -> None:
     jwk = {**public_jwk(kind), "use": "sig", "kid": "k"}
     client = the_client(with_jwks(jwk))
     assert client.auth_method is ClientAuthMethod.PRIVATE_KEY_JWT
-    assert client.jwks == (jwk,)
+    assert [key.jwk for key in client.jwks] == [jwk]
+    assert client == the_client(with_jwks(jwk)), "read again it is the same"
 
 
 @pytest.mark.parametrize(
@@ -185,6 +186,8 @@ def test_more_keys_than_can_be_tried_are_refused() -> None:
 
 def test_short_rsa_keys_and_keys_that_cannot_be_told_apart_are_refused() -> None:
     assert "is too short" in messages(parse_entry(with_jwks(public_jwk("RSA-1024"))))[0]
+    told = messages(parse_entry(with_jwks({"kty": "RSA", "e": "AQAB", "n": "_" * 1400})))[0]
+    assert told.startswith("f.yaml:5: client 'a': jwks.keys[0] is too long; allowed: RSA of 2048 to 4096 bits, ")
     one, two = public_jwk("P-256"), public_jwk("P-256")
     assert "each needs a kid" in messages(parse_entry(with_jwks(one, two)))[0]
     same = messages(parse_entry(with_jwks({**one, "kid": "k"}, {**two, "kid": "k"})))[0]

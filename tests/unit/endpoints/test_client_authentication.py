@@ -21,6 +21,7 @@ from app.endpoints.known_credentials import KnownCredentials, VerifiedSecrets
 from app.endpoints.waiting_room import Places
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
 from app.protocol.client_auth import ASSERTION_TYPE
+from app.protocol.client_jwks import client_key
 from app.protocol.form import FORM_CONTENT_TYPE
 from app.protocol.metadata import INTROSPECTION_PATH, REVOCATION_PATH, TOKEN_PATH
 from app.storage.interface import StoreUnavailable
@@ -52,7 +53,7 @@ def private_key() -> ec.EllipticCurvePrivateKey:
 
 def asserting(name: str = "asserting", **members: Any) -> Client:
     jwk = ECAlgorithm.to_jwk(private_key().public_key(), as_dict=True)
-    return confidential(name, auth_method=ASSERTION, jwks=(jwk,), **members)
+    return confidential(name, auth_method=ASSERTION, jwks=(client_key(jwk),), **members)
 
 
 def assertion(name: str = "asserting", jti: str = "one", **claims: Any) -> dict[str, str]:

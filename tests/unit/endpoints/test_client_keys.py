@@ -15,6 +15,7 @@ from jwt.algorithms import ECAlgorithm
 from app.endpoints.client_keys import AFTER_FAILURE_SECONDS, AGAIN_SECONDS, STALE_SECONDS, ClientKeys
 from app.model.clients import Client, ClientAuthMethod
 from app.outgoing.fetching import Fetched, FetchError
+from app.protocol.client_jwks import client_key
 from app.protocol.errors import ErrorCode, ProtocolError
 from app.protocol.metadata import TOKEN_PATH
 from tests.unit.endpoints.wiring import ISSUER, NOW, Clock, Wired, confidential
@@ -71,7 +72,7 @@ class Known(ClientKeys):
         super().__init__(host.fetch, monotonic=self.clock, on_fetched=self.results.append)
 
     async def kids(self) -> list[str]:
-        return [str(key["kid"]) for key in await self.of(SIGNER)]
+        return [str(key.kid) for key in await self.of(SIGNER)]
 
     async def refused(self) -> bool:
         with pytest.raises(ProtocolError) as refused:
@@ -88,7 +89,7 @@ async def settled() -> None:
 async def test_registered_keys_are_never_fetched() -> None:
     host = Host(AWAY)
     known = Known(host)
-    registered = Client("a", jwks=(public_jwk("one"),))
+    registered = Client("a", jwks=(client_key(public_jwk("one")),))
     assert await known.of(registered) == registered.jwks
     assert await known.newer(registered, registered.jwks) is None
     assert host.asked == 0
@@ -175,7 +176,7 @@ async def test_a_signature_of_no_known_key_has_them_fetched_again_but_not_often(
     known.clock.now += AGAIN_SECONDS
     newer = await known.newer(SIGNER, keys)
     assert newer is not None
-    assert [key["kid"] for key in newer] == ["two"]
+    assert [key.kid for key in newer] == ["two"]
     assert await known.newer(SIGNER, newer) is None
     assert host.asked == 2
 

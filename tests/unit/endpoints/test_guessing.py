@@ -1,14 +1,20 @@
 """Who guesses at a client's secret: during the delay a right guess is refused like a wrong one, and whoever was right
 from the same address before goes on."""
 
+import json
+
+import jwt
 import pytest
 from argon2 import PasswordHasher
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 from app.endpoints.known_credentials import ProvedHere
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
+from app.protocol.client_auth import ASSERTION_TYPE
 from app.protocol.metadata import TOKEN_PATH
 from app.ratelimit.failures import FREE_FAILURES
-from tests.unit.endpoints.wiring import Answer, Wired, basic, confidential, generated
+from tests.unit.endpoints.wiring import ISSUER, Answer, Wired, basic, confidential, generated
 
 pytestmark = pytest.mark.anyio
 
@@ -171,3 +177,40 @@ def test_nothing_of_a_secret_is_kept() -> None:
     other = ProvedHere(lambda count: b"x" * count)
     other.note(ELSEWHERE, "billing", AS_GIVEN, 0.0)
     assert set(other._of_client["billing"]).isdisjoint(proved._of_client["billing"])
+
+
+# ------------------------------------------------------------------------------------------ assertions
+
+SIGNER = ec.generate_private_key(ec.SECP256R1())
+URI = "https://app.example.com/jwks.json"
+
+
+def publisher() -> Wired:
+    wired = guarded(confidential("signer", auth_method=ClientAuthMethod.PRIVATE_KEY_JWT, secrets=(), jwks_uri=URI))
+    jwk = ECAlgorithm.to_jwk(SIGNER.public_key(), as_dict=True)
+    wired.published[URI] = json.dumps({"keys": [jwk]}).encode()
+    return wired
+
+
+async def asserted(wired: Wired, jti: str, peer: str = GUESSER, key: ec.EllipticCurvePrivateKey = SIGNER) -> Answer:
+    claims = {"iss": "signer", "sub": "signer", "aud": ISSUER, "exp": int(wired.clock.now) + 60, "jti": jti}
+    form = {"client_assertion": jwt.encode(claims, key, "ES256"), "client_assertion_type": ASSERTION_TYPE}
+    return await wired.post(TOKEN_PATH, {**CREDENTIALS, **form}, None, peer=peer)
+
+
+async def test_in_a_delay_no_signature_is_verified_and_no_key_fetched() -> None:
+    wired = publisher()
+    await guess(wired, name="signer")
+    assert (await asserted(wired, "first")).error == (429, "slow_down")
+    assert wired.fetched == []
+    assert (await asserted(wired, "first", ELSEWHERE)).status == 200
+    wired.clock.now += 2.1
+    assert (await asserted(wired, "second")).status == 200
+
+
+async def test_who_has_proved_a_key_from_here_before_goes_on_beside_a_forger() -> None:
+    wired, other = publisher(), ec.generate_private_key(ec.SECP256R1())
+    assert (await asserted(wired, "first")).status == 200
+    told = [(await asserted(wired, f"forged {number}", key=other)).status for number in range(9)]
+    assert told == [401] * 6 + [429] * 3
+    assert (await asserted(wired, "second")).status == 200

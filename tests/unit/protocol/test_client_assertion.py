@@ -1,17 +1,20 @@
 """Client assertions, signed with real keys: what is accepted, and everything that is not."""
 
 import base64
+import contextlib
 import functools
 import hashlib
 import hmac
 import json
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
@@ -20,11 +23,13 @@ from app.protocol.client_assertion import (
     CLOCK_SKEW_SECONDS,
     MAX_ASSERTION_LENGTH,
     MAX_LIFE_SECONDS,
+    MAX_TRIES,
     VerifiedAssertion,
     key_algorithms,
     peek_subject,
     verify_assertion,
 )
+from app.protocol.client_jwks import client_key
 from app.protocol.errors import ErrorCode, ProtocolError
 
 NOW = 1_800_000_000.5
@@ -77,13 +82,29 @@ def by_hand(header: object, payload: bytes, kind: str = "P-256", algorithm: str 
     return (signing_input + b"." + b64url(signature)).decode()
 
 
+@contextlib.contextmanager
+def c_calls(*names: str) -> Iterator[list[str]]:
+    """The calls of functions of these names that are no Python: what cryptography is asked."""
+    called: list[str] = []
+
+    def note(_frame: object, event: str, argument: Any) -> None:
+        if event == "c_call" and argument.__name__ in names:
+            called.append(argument.__name__)
+
+    sys.setprofile(note)
+    try:
+        yield called
+    finally:
+        sys.setprofile(None)
+
+
 def b64url(data: bytes) -> bytes:
     return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
 def verify(assertion: str, *jwks: dict[str, Any], now: float = NOW) -> VerifiedAssertion:
-    keys = jwks or (public_jwk("P-256"),)
-    return verify_assertion(assertion, client_id="billing", jwks=keys, audiences=AUDIENCES, now=now)
+    keys = [client_key(jwk) for jwk in jwks or (public_jwk("P-256"),)]
+    return verify_assertion(assertion, client_id="billing", keys=keys, audiences=AUDIENCES, now=now)
 
 
 def reason_of(assertion: str, *jwks: dict[str, Any]) -> str:
@@ -190,7 +211,7 @@ ISSUER_AND_OTHER = [ISSUER, "https://other.example"]
         ({"jti": 1}, "assertion_jti"),
         ({"jti": ["one"]}, "assertion_jti"),
         ({"jti": True}, "assertion_jti"),
-        ({"jti": "\ud800"}, "assertion_jti"),  # JSON can write it, and no UTF-8 stands for it
+        ({"jti": "\ud800"}, "assertion_malformed"),  # JSON can write it, and no UTF-8 stands for it
         ({"jti": None}, "assertion_malformed"),
         ({"typ": "anything", "extra": {"a": [1]}}, None),
     ],
@@ -335,7 +356,8 @@ def test_of_several_keys_the_fitting_one_counts(
     header = {"alg": "ES256"} | ({} if kid is None else {"kid": kid})
     assertion = by_hand(header, json.dumps(CLAIMS).encode(), kind)
     try:
-        verify_assertion(assertion, client_id="billing", jwks=jwks, audiences=AUDIENCES, now=NOW)
+        keys = [client_key(jwk) for jwk in jwks]
+        verify_assertion(assertion, client_id="billing", keys=keys, audiences=AUDIENCES, now=NOW)
     except ProtocolError as refused:
         outcome = refused.reason
     else:
@@ -380,10 +402,32 @@ def test_a_key_serves_the_algorithms_of_its_kind_alone(jwk: dict[str, Any], algo
     assert key_algorithms(jwk) == algorithms
 
 
-@pytest.mark.parametrize("jwk", [{"kty": "OKP", "crv": "X25519", "x": "AA"}, {"kty": "oct", "k": "AA"}, {}])
-def test_a_registered_key_that_signs_nothing_is_passed_over(jwk: dict[str, Any]) -> None:
-    assert verify(signed(), jwk, public_jwk("P-256")).client_id == "billing"
-    assert reason_of(signed(kind="Ed25519", algorithm="EdDSA"), jwk) == "assertion_signature"
+MANY = [public_jwk("P-256" if number == 0 else f"P-256 {number}", kid=str(number)) for number in range(MAX_TRIES + 1)]
+
+
+def test_who_has_more_keys_than_are_tried_must_name_the_one() -> None:
+    """What a request without a proof may cost is bounded: no key is tried where too many would fit."""
+    unnamed = signed(kind=f"P-256 {MAX_TRIES - 1}")
+    assert verify(unnamed, *MANY[:-1], public_jwk("RSA"), public_jwk("P-384")).client_id == "billing"
+    with c_calls("verify") as verified:
+        assert reason_of(unnamed, *MANY) == "assertion_needs_kid"
+        assert reason_of(signed(), *[public_jwk("P-256")] * (MAX_TRIES + 1)) == "assertion_needs_kid"
+        assert reason_of(signed(header={"kid": "?"}), *[public_jwk("P-256")] * 32) == "assertion_needs_kid"
+    assert verified == []
+    for number in range(MAX_TRIES + 1):
+        named = signed(kind="P-256" if number == 0 else f"P-256 {number}", header={"kid": str(number)})
+        assert verify(named, *MANY).client_id == "billing"
+    with c_calls("verify") as verified:
+        assert reason_of(signed(kind="P-256 9"), *MANY[:-1]) == "assertion_signature"
+    assert len(verified) == MAX_TRIES
+
+
+def test_a_key_is_made_once_and_not_at_each_request() -> None:
+    keys = [client_key(public_jwk(kind)) for kind in ("RSA", "P-256", "Ed25519")]
+    assertion = signed()
+    with c_calls("public_key", "from_public_bytes") as made:
+        verify_assertion(assertion, client_id="billing", keys=keys, audiences=AUDIENCES, now=NOW)
+    assert made == []
 
 
 def test_an_oversized_assertion_is_refused_unread() -> None:
@@ -459,3 +503,26 @@ def attempt(assertion: str) -> VerifiedAssertion | ProtocolError:
         return verify(assertion)
     except ProtocolError as refused:
         return refused
+
+
+REAL = signed()
+_EDITED = st.builds(
+    lambda at, text: REAL[: at % len(REAL)] + text + REAL[at % len(REAL) + len(text) :],
+    st.integers(0, 10_000),
+    st.text(alphabet="abcAB01-_.=é \n", max_size=3),
+)
+_MADE = st.builds(
+    lambda header, claims: by_hand({"alg": "ES256"} | header, json.dumps(CLAIMS | claims).encode()),
+    st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "b64", "zip"]), json_values, max_size=2),
+    st.dictionaries(st.sampled_from(["nbf", "iat", "jti", "extra"]), json_values, max_size=2),
+)
+
+
+@given(_EDITED | _MADE)
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+def test_what_is_accepted_pyjwt_accepts_too(assertion: str) -> None:
+    """The envelope is read here: never more laxly than by the library that others trust."""
+    if isinstance(attempt(assertion), VerifiedAssertion):
+        options: Any = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False}
+        claims = jwt.decode(assertion, private_key("P-256").public_key(), algorithms=["ES256"], options=options)
+        assert claims["sub"] == peek_subject(assertion) == "billing"

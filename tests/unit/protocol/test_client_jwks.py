@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from app.protocol.client_jwks import MAX_KEYS, UnusableJwksError, parse_jwks, why_unusable
+from app.protocol.client_jwks import MAX_KEYS, UnusableJwksError, UnusableKeyError, client_key, parse_jwks
 
 
 @functools.cache
@@ -46,7 +46,7 @@ def test_usable_keys_are_taken_and_the_rest_is_passed_over() -> None:
     ]
     extended = {**good[0], "kid": "more", "ext": True, "x-own": {"a": 1}}
     taken = parse_jwks(published(*others, *good, extended, more="members"))
-    assert taken == (*good, {**good[0], "kid": "more"})
+    assert [key.jwk for key in taken] == [*good, {**good[0], "kid": "more"}]
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,23 @@ def test_a_set_of_no_use_is_refused_and_not_repeated(document: bytes, message: s
 
 
 def test_rsa_keys_are_neither_too_short_nor_too_long() -> None:
-    assert why_unusable(jwk_of("2048")) is None
-    assert why_unusable(jwk_of("1024")) == "is too short"
-    modulus = "_" * 1400  # 8,400 bits, all set
-    assert why_unusable({"kty": "RSA", "e": "AQAB", "n": modulus}) == "is too long"
+    longest = "_" * 682 + "8"  # 4,096 bits, all set
+    for jwk, bits in ((jwk_of("2048"), 2048), ({"kty": "RSA", "e": "AQAB", "n": longest}, 4096)):
+        assert client_key(jwk).key.key_size == bits
+    for jwk, message in (
+        (jwk_of("1024"), "is too short"),
+        ({"kty": "RSA", "e": "AQAB", "n": "_" * 683 + "w"}, "is too long"),  # 8 bits more
+        ({"kty": "RSA", "e": "AQAB", "n": "_" * 1400}, "is too long"),
+        ({**jwk_of("2048"), "e": "AQAAAAAB"}, "has too large an exponent"),  # 2**40 + 1
+    ):
+        with pytest.raises(UnusableKeyError, match=message):
+            client_key(jwk)
+
+
+@pytest.mark.parametrize("jwk", [{"kty": "OKP", "crv": "X25519", "x": "AA"}, {"kty": "oct", "k": "AA"}, {}])
+def test_a_key_that_signs_nothing_is_none_of_a_clients(jwk: dict[str, Any]) -> None:
+    with pytest.raises(UnusableKeyError):
+        client_key(jwk)
 
 
 @given(st.binary() | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(json.dumps))
