@@ -28,19 +28,21 @@ class Argon2idVerifier:
         self._room = WaitingRoom(places)
         self._hasher = PasswordHasher()
 
-    async def verify(self, phc: str, secret: str, address: str | None = None) -> bool:
-        """Whether ``secret`` is the one of ``phc``. Raises NoPlace if too many are waiting already."""
+    async def verify(
+        self, phc: str, secret: str, address: str | None = None, known: bool = False, failures: int = 0
+    ) -> bool:
+        """Whether ``secret`` is the one of ``phc``. Raises NoPlace if too many are waiting already.
+
+        ``known`` and ``failures`` decide who goes first (:meth:`~app.endpoints.waiting_room.WaitingRoom.enter`).
+        """
         if address is not None and ":" in address:
             address = network_of(address)
-        attempt = self._room.enter((address, phc), secret)
+        attempt = self._room.enter((address, phc), secret, known=known, failures=failures)
         self._start_next()
         try:
-            matches = await attempt.verdict
+            return await attempt.verdict
         finally:
             self._room.leave(attempt)
-        if matches:
-            self._room.was_right(attempt)
-        return matches
 
     def _start_next(self) -> None:
         while self._idle and (attempt := self._room.take()) is not None:

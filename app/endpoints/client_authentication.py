@@ -37,8 +37,9 @@ _ASSERTION = ""
 """Stands for a secret where a key has been proved; no secret is empty."""
 
 FindClient = Callable[[str], Client | None]
-VerifyArgon2id = Callable[[str, str, str | None], Awaitable[bool]]
-"""(hash, secret, address) → whether they match; slow by design, so it does its work off the event loop.
+VerifyArgon2id = Callable[[str, str, str | None, bool, int], Awaitable[bool]]
+"""(hash, secret, address, whether it proved that secret before, its failures in a row) → whether secret and hash match;
+slow by design, so it does its work off the event loop.
 
 Raises NoPlace where too many wait for that already.
 """
@@ -155,7 +156,9 @@ class ClientAuthenticator:
             assert client is not None  # noqa: S101 - narrows the type: who has secrets is one
             self._refuse_in_delay(request, secret)  # which may have begun while the hash before was made
             try:
-                matches = await self._verify_argon2id(phc, secret, request.peer)
+                known = self._proved_here.knows(request.peer, client.id, secret, self._monotonic())
+                failures = self._limits.failures_in_a_row(request)
+                matches = await self._verify_argon2id(phc, secret, request.peer, known, failures)
             except NoPlace:
                 raise self._limits.no_place(request, client) from None
             self._limits.after_slow_check(request, client, matches)

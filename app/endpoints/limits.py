@@ -2,7 +2,8 @@
 
 | class | counts | by |
 |---|---|---|
-| client | requests of an authenticated client | client; a public client's by address too: anybody may use its name |
+| client | requests of an authenticated client | client |
+| client | requests of a public client, in tables of their own: anybody may use its name | client and address |
 | introspection | introspection by clients that are let see others' tokens; off by default | client |
 | failure | failed client authentication | address and client, and address alone |
 | secret_check | chosen secrets that wait to be verified (:mod:`app.endpoints.waiting_room`) | address, stored hash |
@@ -28,6 +29,8 @@ from app.ratelimit.limiter import RateLimiter
 
 INTROSPECT = "introspect"
 CLIENT, INTROSPECTION, FAILURE, SECRET_CHECK = "client", "introspection", "failure", "secret_check"
+PUBLIC = "public"
+"""Names the tables of public clients; to clients and metrics it is the class CLIENT."""
 _OWN, _NONE = IntrospectionPolicy.OWN, ClientAuthMethod.NONE
 TIMED_ONE_IN = 8
 """Of the decisions about clients so many are one whose duration is measured: to look at the clock twice, and to count
@@ -74,8 +77,8 @@ class Limits:
         monotonic: Callable[[], float],
         stopwatch: Callable[[], float],
     ) -> None:
-        """``make_limiter`` is called with the class that the limiter is for."""
-        self._clients = make_limiter(CLIENT)
+        """``make_limiter`` is called with the name of what the limiter is for: a class, or PUBLIC."""
+        self._clients, self._public = make_limiter(CLIENT), make_limiter(PUBLIC)
         self._introspections = make_limiter(INTROSPECTION)
         self._decide_clients, self._decide_introspections = self._clients.decide, self._introspections.decide
         self._client_per_minute = client_per_minute
@@ -107,6 +110,7 @@ class Limits:
         key = client.id
         if client.auth_method is _NONE and request.peer is not None:
             key = f"{key}\n{_network(request.peer)}"
+            decide = self._public.decide
         wait = decide(key, per_minute, self._monotonic())
         if timed:
             self._metrics.rate_limit_seconds.observe(self._stopwatch() - started)
@@ -131,6 +135,10 @@ class Limits:
     def delay_of(self, request: Request) -> float:
         """The seconds for which nothing is told to this address about the client that it names; 0 for none."""
         return self._failures.must_wait(request.peer, request.named, self._monotonic())
+
+    def failures_in_a_row(self, request: Request) -> int:
+        """Of this address at the client that it names."""
+        return self._failures.in_a_row(request.peer, request.named, self._monotonic())
 
     def in_delay(self, request: Request, wait: float) -> ProtocolError:
         """What to answer to an attempt that comes during a delay: what :meth:`failed` answers to a wrong one."""
@@ -168,6 +176,7 @@ class Limits:
             await asyncio.sleep(SWEEP_SECONDS)
             now = self._monotonic()
             self._clients.sweep(now)
+            self._public.sweep(now)
             self._introspections.sweep(now)
             self._failures.sweep(now)
 

@@ -1,20 +1,23 @@
 """Where chosen secrets wait to be verified: how many may, who gives way, and whose turn it is.
 
 Rules:
-- Addresses take turns: however many attempts one has waiting, another's first attempt is behind at most one of each.
-- An address from which a stored hash was matched before, one that was refused for want of a place and came again, and
-  any other (:class:`Rank`) have turns apart, one after the other; who is of a higher rank takes the place of a lower
-  one's attempt. So neither who was right here once, nor who does as it was told, is lost in a crowd of guessers that
-  has an address for each guess.
-- What one address, one address at one stored hash, and the crowd at one stored hash may have waiting is bounded; so is
-  the whole. Where all is full, the address with the most waiting gives up its last attempt for one with less; among
-  addresses alike, those at the stored hash that most wait at.
+- Stored hashes take turns: guesses at one client cost another's one turn in two.
+- At one stored hash the best standing goes first, and the worst gives way where the places are taken
+  (:class:`Standing`): who proved this very secret from its address before; then who failed least at the client lately;
+  then each address's first attempt before any second one; then who came first. Who is refused keeps the place in that
+  order and has it again when it comes again, so an address has one guess before a client that comes after it, and none
+  once the guess was wrong.
+- What one address, one address at one stored hash, and all at one stored hash may have waiting is bounded; so is the
+  whole. Where the whole is full the stored hash with the most waiting gives up its worst; among hashes alike, the
+  address with the most.
+
+So a client that has not failed and comes again as it is told waits, after the hash that runs, for one hash of each
+address that came before it and has not failed either, times the number of clients that are guessed at. Nobody who comes
+later, and nobody who guessed wrong before, makes it wait.
 """
 
 import asyncio
-from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator
-from enum import IntEnum
+from collections import Counter, OrderedDict
 from typing import Any
 
 import msgspec
@@ -27,27 +30,31 @@ class Places(msgspec.Struct, frozen=True):
     of_address: int = 8
     of_address_at_hash: int = 4
     of_crowd_at_hash: int = 32
-    """Half of all, of who was not right there before: guesses at one client leave the others their places."""
+    """Half of all, of who has not proved its secret there: guesses at one client leave the others their places."""
 
 
 PLACES = Places()
 
 MAX_REMEMBERED = 10_000
-"""Pairs of address and stored hash that were right, and as many that were refused."""
+"""Pairs of address and stored hash that were refused. A crowd takes the place in the order from one that comes again
+each second if it has as many addresses come in that second."""
 
 
 class NoPlace(Exception):
     """Too many attempts are waiting already."""
 
 
-class Rank(IntEnum):
-    """What is known of an address at a stored hash."""
+class Standing(msgspec.Struct, frozen=True, order=True, gc=False):
+    """What decides between attempts at one stored hash: the lesser goes first."""
 
-    STRANGER = 0
-    RETURNED = 1
-    """It found no place and comes again."""
-    KNOWN = 2
-    """It was right."""
+    is_unknown: bool
+    """Whether the address has not proved this secret before."""
+    failures: int
+    """Of the address at the client, in a row."""
+    others: int
+    """Attempts of the address at this hash that waited when it came."""
+    number: int
+    """In the order in which addresses came first."""
 
 
 Pair = tuple[str | None, str]
@@ -57,12 +64,12 @@ Pair = tuple[str | None, str]
 class Attempt:
     """An attempt that waits for its turn. Its verdict ends with NoPlace where it has to give way."""
 
-    __slots__ = ("counted", "pair", "rank", "secret", "verdict")
+    __slots__ = ("counted", "pair", "secret", "standing", "verdict")
 
-    def __init__(self, pair: Pair, rank: Rank, secret: str) -> None:
+    def __init__(self, pair: Pair, secret: str, standing: Standing) -> None:
         self.pair = pair
-        self.rank = rank
         self.secret = secret
+        self.standing = standing
         self.verdict: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.counted = True
 
@@ -75,38 +82,47 @@ class WaitingRoom:
         self._of_address: Counter[str | None] = Counter()
         self._of_pair: Counter[Pair] = Counter()
         self._of_crowd: Counter[str] = Counter()
-        self._right, self._refused = _Remembered(), _Remembered()
-        self._turns = {rank: _Turns() for rank in Rank}
-        self._last = Rank.STRANGER
+        self._at_hash: OrderedDict[str, list[Attempt]] = OrderedDict()
+        """Those that wait, by stored hash: the one whose turn is next first. They are few: they are looked through."""
+        self._numbers: OrderedDict[Pair, int] = OrderedDict()
+        """Of the pairs that were refused."""
+        self._came = 0
 
-    def enter(self, pair: Pair, secret: str) -> Attempt:
-        """An attempt that waits from now on. Raises NoPlace."""
-        rank = self._rank(pair)
-        places, (address, _) = self._places, pair
-        if self._of_address[address] >= places.of_address or self._of_pair[pair] >= places.of_address_at_hash:
+    def enter(self, pair: Pair, secret: str, *, known: bool = False, failures: int = 0) -> Attempt:
+        """An attempt that waits from now on. Raises NoPlace.
+
+        Args:
+            known: The address proved this secret before.
+            failures: Of the address at the client, in a row, the last of them not long ago.
+        """
+        places, (address, phc) = self._places, pair
+        others = self._of_pair[pair]
+        if self._of_address[address] >= places.of_address or others >= places.of_address_at_hash:
             raise NoPlace
-        if not self._has_place(pair, rank):
-            self._refused.note(pair)
-            raise NoPlace
-        self._refused.forget(pair)
-        attempt = Attempt(pair, rank, secret)
+        self._came += 1
+        # Who has attempts waiting has not come back: it has never gone.
+        number = self._came if others else self._numbers.pop(pair, self._came)
+        attempt = Attempt(pair, secret, Standing(not known, failures, others, number))
         self._count(attempt, 1)
-        self._turns[rank].add(attempt)
+        self._at_hash.setdefault(phc, []).append(attempt)
+        if not known and self._of_crowd[phc] > places.of_crowd_at_hash:
+            self._give_up(max(self._at_hash[phc], key=lambda waiting: waiting.standing))
+        if self._of_address.total() > places.all:
+            self._give_up(max((each for waiting in self._at_hash.values() for each in waiting), key=self._burden))
+        if attempt.verdict.done():
+            attempt.verdict.exception()  # it is told here
+            raise NoPlace
         return attempt
 
-    def _rank(self, pair: Pair) -> Rank:
-        if pair in self._right:
-            return Rank.KNOWN
-        # Who has attempts waiting has not come back: it has never gone.
-        return Rank.RETURNED if pair in self._refused and not self._of_pair[pair] else Rank.STRANGER
-
     def take(self) -> Attempt | None:
-        """The next attempt that is still waited for: of the ranks in turn, downwards."""
-        for step in range(1, len(Rank) + 1):
-            rank = Rank((self._last - step) % len(Rank))
-            attempt = self._turns[rank].take()
-            if attempt is not None:
-                self._last = rank
+        """The next attempt that is still waited for."""
+        while self._at_hash:
+            phc, waiting = self._at_hash.popitem(last=False)
+            attempt = min(waiting, key=lambda each: each.standing)
+            waiting.remove(attempt)
+            if waiting:
+                self._at_hash[phc] = waiting  # behind the other hashes
+            if not attempt.verdict.done():  # nobody has gone away in this very turn of the loop
                 return attempt
         return None
 
@@ -115,99 +131,32 @@ class WaitingRoom:
         if attempt.counted:
             attempt.counted = False
             self._count(attempt, -1)
+            waiting = self._at_hash.get(attempt.pair[1], [])
+            if attempt in waiting:
+                waiting.remove(attempt)
+                if not waiting:
+                    del self._at_hash[attempt.pair[1]]
 
-    def was_right(self, attempt: Attempt) -> None:
-        """The address has been right at this stored hash."""
-        self._right.note(attempt.pair)
+    def _burden(self, attempt: Attempt) -> tuple[bool, int, int, Standing]:
+        """How much is won where the attempt gives way."""
+        address, phc = attempt.pair
+        return attempt.standing.is_unknown, len(self._at_hash[phc]), self._of_address[address], attempt.standing
 
-    def _has_place(self, pair: Pair, rank: Rank) -> bool:
-        phc = pair[1]
-        if (
-            rank is not Rank.KNOWN
-            and self._of_crowd[phc] >= self._places.of_crowd_at_hash
-            and not self._displace(pair, rank, at=phc)
-        ):
-            return False
-        return self._of_address.total() < self._places.all or self._displace(pair, rank)
-
-    def _displace(self, pair: Pair, rank: Rank, at: str | None = None) -> bool:
-        """Have an attempt of a lower rank give way, or of one that takes more; ``at``: at this stored hash alone."""
-        most, loser = (-rank, self._of_address[pair[0]] + 1, self._of_crowd[pair[1]] + 1), None
-        for lower in Rank:
-            if lower > rank:
-                break
-            for of_address, attempt in self._turns[lower].last():
-                taken = (-lower, of_address, self._of_crowd[attempt.pair[1]])
-                if taken > most and at in (None, attempt.pair[1]):
-                    most, loser = taken, attempt
-        if loser is None:
-            return False
-        self._turns[loser.rank].give_up(loser)
-        self._refused.note(loser.pair)
-        self.leave(loser)
-        return True
+    def _give_up(self, attempt: Attempt) -> None:
+        """Refuse an attempt that waits; its address keeps its number for when it comes again."""
+        self.leave(attempt)
+        if not attempt.standing.others:
+            self._numbers[attempt.pair] = attempt.standing.number
+            if len(self._numbers) > MAX_REMEMBERED:
+                self._numbers.popitem(last=False)
+        if not attempt.verdict.done():
+            attempt.verdict.set_exception(NoPlace())
 
     def _count(self, attempt: Attempt, number: int) -> None:
         address, phc = attempt.pair
         _add(self._of_address, address, number)
         _add(self._of_pair, attempt.pair, number)
-        _add(self._of_crowd, phc, number if attempt.rank is not Rank.KNOWN else 0)
-
-
-class _Turns:
-    """Attempts that wait; their addresses take turns."""
-
-    def __init__(self) -> None:
-        self._queues: OrderedDict[str | None, deque[Attempt]] = OrderedDict()
-
-    def add(self, attempt: Attempt) -> None:
-        self._queues.setdefault(attempt.pair[0], deque()).append(attempt)
-
-    def take(self) -> Attempt | None:
-        while self._queues:
-            address, queue = self._queues.popitem(last=False)
-            attempt = queue.popleft()
-            if queue:
-                self._queues[address] = queue  # behind the other addresses
-            if not attempt.verdict.done():
-                return attempt
-        return None
-
-    def last(self) -> Iterator[tuple[int, Attempt]]:
-        """The last attempt of each address, and how many it has."""
-        return ((len(queue), queue[-1]) for queue in self._queues.values())
-
-    def give_up(self, attempt: Attempt) -> None:
-        """Refuse the last attempt of an address."""
-        address = attempt.pair[0]
-        queue = self._queues[address]
-        queue.pop()
-        if not queue:
-            del self._queues[address]
-        if not attempt.verdict.done():
-            attempt.verdict.set_exception(NoPlace())
-
-
-class _Remembered:
-    """Pairs, the newest of them."""
-
-    def __init__(self) -> None:
-        self._pairs: OrderedDict[Pair, None] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def __contains__(self, pair: Pair) -> bool:
-        return pair in self._pairs
-
-    def note(self, pair: Pair) -> None:
-        self._pairs[pair] = None
-        self._pairs.move_to_end(pair)
-        if len(self._pairs) > MAX_REMEMBERED:
-            self._pairs.popitem(last=False)
-
-    def forget(self, pair: Pair) -> None:
-        self._pairs.pop(pair, None)
+        _add(self._of_crowd, phc, number if attempt.standing.is_unknown else 0)
 
 
 def _add(counter: "Counter[Any]", key: Any, number: int) -> None:

@@ -60,6 +60,13 @@ class Failures:
         row = self._row(self._network(address), client_id)
         return 0.0 if row is None else max(0.0, row.until - now)
 
+    def in_a_row(self, address: str | None, client_id: str, now: float) -> int:
+        """How often the address has failed at the client, the last time not long ago."""
+        if not self.per_minute or address is None:
+            return 0
+        row = self._row(self._network(address), client_id)
+        return 0 if row is None or row.until + FORGET_SECONDS < now else row.count
+
     def failed(self, address: str | None, client_id: str, now: float) -> float:
         """Count a failure: 0 if it is told as what it is, else the seconds for which no more is told.
 

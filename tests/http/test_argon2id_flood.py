@@ -66,11 +66,13 @@ def guess_from(address: str, number: int) -> bytes:
 
 
 FRESH = itertools.count(int(ip_address("10.0.0.1")))
-"""Addresses that were never seen, in no round: who comes from one again has been refused before, like a real client."""
+"""Addresses that were never seen, in no round."""
 
 ATTACKERS: dict[str, Callable[[int], bytes]] = {
     "one address": lambda number: guess_from("203.0.113.66", number),
     "twenty addresses": lambda number: guess_from(f"203.0.113.{number % 20}", number),
+    # A multiple of the clients that are guessed at: each address guesses at one of them, again and again.
+    "a hundred addresses": lambda number: guess_from(f"192.168.0.{number % 100}", number),
     "an address each": lambda number: guess_from(str(ip_address(next(FRESH))), number),
 }
 

@@ -99,6 +99,17 @@ async def test_who_was_right_from_here_before_goes_on_beside_a_guesser(
     assert (await attempt(wired, "wrong", method=method)).status in {401, 429}
 
 
+async def test_who_waits_for_a_slow_check_stands_by_what_its_address_did_before() -> None:
+    wired = guarded(registered(secret=CHOSEN))
+    for secret in ("wrong", "wrong", AS_GIVEN):
+        await attempt(wired, secret)
+    wired.clock.now += 3600
+    for secret in (AS_GIVEN, "wrong"):
+        await attempt(wired, secret)
+    await attempt(wired, "wrong", ELSEWHERE)
+    assert wired.standings == [(False, 0), (False, 1), (False, 2), (True, 0), (False, 0), (False, 0)]
+
+
 async def test_an_ipv6_client_is_known_in_its_network() -> None:
     wired = guarded(registered(POST))
     assert (await attempt(wired, AS_GIVEN, NETWORK[0], POST)).status == 200

@@ -1,18 +1,20 @@
 """The limits of requests: which number counts, what the classes leave each other, and what those over it are told."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from app.endpoints.answers import error_answer
 from app.endpoints.exchange import Request
-from app.endpoints.limits import TIMED_ONE_IN, Limits, OwnLimiter
+from app.endpoints.limits import TIMED_ONE_IN, Decides, Limits, OwnLimiter
 from app.model.clients import Client, ClientAuthMethod, IntrospectionPolicy
 from app.observability.audit import silent_audit
 from app.observability.metrics import Metrics
 from app.protocol.errors import ErrorCode, ProtocolError, invalid_client
 from app.ratelimit.failures import Failures
+from app.ratelimit.limiter import RateLimiter
 from tests.unit.endpoints.wiring import Clock
 
 
@@ -26,9 +28,15 @@ class Told:
         self.limits.append((limit, suppressed))
 
 
-def make(clock: Clock | None = None, audit: Any = None, failures: int = 0, **members: int) -> Limits:
+def make(
+    clock: Clock | None = None,
+    audit: Any = None,
+    failures: int = 0,
+    make_limiter: Callable[[str], Decides] = OwnLimiter,
+    **members: int,
+) -> Limits:
     return Limits(
-        make_limiter=OwnLimiter,
+        make_limiter=make_limiter,
         **({"client_per_minute": 10} | members),
         failures=Failures(failures),
         metrics=Metrics(),
@@ -106,6 +114,22 @@ def test_nobody_uses_up_the_limit_of_a_public_client_for_all() -> None:
     assert admitted(limits, public, asked(peer="198.51.100.2")) == 5
     assert admitted(limits, public, asked(peer="2001:db8:1:2::1")) == 5
     assert admitted(limits, public, asked(peer="2001:db8:1:2:ffff::1")) == 0  # the same /64
+
+
+def test_who_only_names_a_public_client_takes_no_room_of_clients_that_prove_who_they_are() -> None:
+    """From many addresses, each with a bucket of its own, fuller than the client's: its bucket stays what it is."""
+
+    class Small:
+        def __init__(self, _limit: str) -> None:
+            limiter = RateLimiter(max_keys=50)
+            self.decide, self.sweep = limiter.retry_after, limiter.sweep
+
+    limits = make(make_limiter=Small, client_per_minute=5)
+    assert admitted(limits, Client("billing"), asked(), 4) == 4
+    public = Client("app", auth_method=ClientAuthMethod.NONE)
+    for number in range(500):
+        assert admitted(limits, public, asked(peer=f"198.51.{number >> 8}.{number & 255}")) == 5
+    assert admitted(limits, Client("billing"), asked()) == 1
 
 
 def test_every_refusal_names_its_limit() -> None:

@@ -144,6 +144,8 @@ class Wired:
         self.ring = ring or key_ring()
         self.hashed: list[str] = []
         """The argon2id strings that were verified, in order."""
+        self.standings: list[tuple[bool, int]] = []
+        """With each: whether its address had proved the secret before, and how often it had failed."""
         self.argon2id = Argon2idVerifier(signing_threads().executor)
         self.published: dict[str, bytes] = {}
         self.fetched: list[tuple[str, str, str | None]] = []
@@ -198,9 +200,10 @@ class Wired:
             Route(REVOCATION_PATH, POST, self.revocation.handle, "revoke"),
         )
 
-    async def _verify_argon2id(self, phc: str, secret: str, address: str | None) -> bool:
+    async def _verify_argon2id(self, phc: str, secret: str, address: str | None, known: bool, failures: int) -> bool:
         self.hashed.append(phc)
-        return await self.argon2id.verify(phc, secret, address)
+        self.standings.append((known, failures))
+        return await self.argon2id.verify(phc, secret, address, known, failures)
 
     async def fetch(self, url: str, accept: str, traceparent: str | None) -> Fetched:
         """What is published under a URL: what the test has put there."""

@@ -70,6 +70,19 @@ def test_success_forgives_and_so_does_time() -> None:
     assert failures.must_wait(ATTACKER, "billing", later) == 0
 
 
+def test_failures_in_a_row_are_counted_until_they_are_forgiven_or_long_past() -> None:
+    failures = Failures(MANY)
+    assert failures.in_a_row(ATTACKER, "billing", 0.0) == 0
+    delay, now = delay_after(failures, 8)
+    assert failures.in_a_row(ATTACKER, "billing", now + delay + FORGET_SECONDS) == 8
+    assert failures.in_a_row(ATTACKER, "billing", now + delay + FORGET_SECONDS + 1) == 0
+    for address, client in ((CLIENT, "billing"), (ATTACKER, "shop"), (None, "billing")):
+        assert failures.in_a_row(address, client, now) == 0
+    failures.succeeded(ATTACKER, "billing")
+    assert failures.in_a_row(ATTACKER, "billing", now) == 0
+    assert Failures(0).in_a_row(ATTACKER, "billing", now) == 0
+
+
 def test_a_walk_over_many_clients_meets_the_bound_of_its_address() -> None:
     failures = Failures(60)
     told = [failures.failed(ATTACKER, f"client-{number}", 0.0) == 0 for number in range(100)]

@@ -162,3 +162,18 @@ async def test_any_number_of_clients_takes_a_bounded_place() -> None:
     for number in range(2000):
         await decide(limiter, 60, budget.now, f"client-{number}")
         assert len(limiter._leases) <= 101
+
+
+async def test_a_full_table_costs_a_new_client_a_look_at_a_few() -> None:
+    """Who fills it with clients that are refused for a minute must not have each request look at a thousand."""
+    budget = Budget()
+    limiter = LeasedLimiter("client", budget, budget.clock, lambda _alone: None, max_leases=2000)
+    for number in range(2000):
+        assert await decide(limiter, 1, budget.now, f"client-{number}") == 0
+        assert await decide(limiter, 1, budget.now, f"client-{number}") > 0
+    before = list(limiter._leases)
+    budget.now += 2
+    await decide(limiter, 1, budget.now, "new")
+    looked_at = next(place for place, key in enumerate(before) if key == next(iter(limiter._leases)))
+    assert 0 < looked_at <= 50
+    assert len(limiter._leases) == 2000
