@@ -236,6 +236,7 @@ bench-profile: $(DEVELOPMENT) ## where the microseconds of an introspection go: 
 .PHONY: loadtest
 loadtest: $(DEVELOPMENT) ## run SCENARIO=smoke (or another of `make loadtest-list`) by k6, here or against BASE_URL=...
 	@tools/go-tool k6
+	@$(BIN)/python tools/programs.py install redis-server >/dev/null
 	@$(BIN)/python -m loadtest run $(or $(SCENARIO),smoke) $(if $(BASE_URL),--url $(BASE_URL))
 
 .PHONY: loadtest-cluster
@@ -251,6 +252,7 @@ loadtest-list: $(DEVELOPMENT)
 .PHONY: loadtest-sweep
 loadtest-sweep: $(DEVELOPMENT) ## every scenario once, in a short form (six minutes)
 	@tools/go-tool k6
+	@$(BIN)/python tools/programs.py install redis-server >/dev/null
 	@$(BIN)/python -m loadtest sweep $(if $(BASE_URL),--url $(BASE_URL))
 
 .PHONY: loadtest-changes

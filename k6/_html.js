@@ -4,6 +4,7 @@ import {
   CHECK_HEAD,
   ENDPOINT_HEAD,
   STEP_HEAD,
+  capacitySentence,
   checkRows,
   endpointRows,
   escaped,
@@ -122,7 +123,7 @@ export function html(run) {
     `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">` +
     `<title>Load test ${escaped(run.scenario)}: ${escaped(run.verdict)}</title><style>${STYLE}</style></head><body>` +
     `<h1>Load test ${escaped(run.scenario)}<span class="verdict ${kind}">${escaped(run.verdict)}</span></h1>` +
-    `<p>Run ${escaped(run.run_id)} against ${escaped(run.base_url)}, ${number(run.seconds, 0)} s. ${escaped(generatorSentence(run))}</p>` +
+    `<p>Run ${escaped(run.run_id)} against ${escaped(run.base_url)}, ${number(run.seconds, 0)} s. ${escaped(generatorSentence(run))} ${escaped(capacitySentence(run))}</p>` +
     `<h2>Endpoints</h2>${table(ENDPOINT_HEAD, endpointRows(run))}` +
     (run.steps.length > 0 ? `<h2>Steps</h2>${table(STEP_HEAD, stepRows(run))}` : '') +
     `<h2>Charts</h2><div class="charts">${charts(run)}</div>` +

@@ -3,6 +3,8 @@
 // Rules:
 // - Every endpoint that is asked has a least number of requests: a rate of nothing passes any threshold.
 // - `dropped_iterations` is zero: a generator that skips the slow moments reports a better service than there is.
+// - A run about a rate begins with its own generator, at twice the rate, against a constant responder. What k6 does not
+//   reach there crosses a threshold, so that k6 itself ends with 99, also where no responder is named.
 
 import exec from 'k6/execution';
 
@@ -11,6 +13,8 @@ import { CALIBRATION_URL, MAX_VUS, WAIT_SECONDS, stretched } from './_settings.j
 /** Into how many parts a run is cut for the charts over time. */
 export const PARTS = 12;
 export const CALIBRATION_SECONDS = 6;
+/** How many times the run's rate the generator must reach by itself. */
+export const HEADROOM = 2;
 const PAUSE_SECONDS = 2;
 
 let plannedMilliseconds = 1;
@@ -72,15 +76,26 @@ function virtualUsers(rate) {
   return Math.max(10, Math.min(MAX_VUS, rate, Math.max(200, Math.ceil(rate / 25))));
 }
 
+export const CALIBRATIONS = 'http_reqs{endpoint:calibration}';
+export const CALIBRATIONS_FAILED = 'http_req_failed{endpoint:calibration}';
+/** Which share, of what goes to the constant responder: one that fails has measured nothing. */
+export const CALIBRATIONS_MAY_FAIL = 0.01;
+
+/** How many requests make a calibration for a run of that rate enough; the last ones may still be under way. */
+export function leastCalibrations(rate) {
+  return Math.floor(HEADROOM * rate * CALIBRATION_SECONDS * 0.99);
+}
+
 /**
  * k6's options of a script.
  *
  * scenarios: by name, from the functions above.
  * endpoints: by name, {p95, p99 (milliseconds, at most), failed (share, below; 0.01), atLeast (requests)}.
  * steps: names of scenarios that are reported one by one (a capacity run's).
+ * calibratedFor: the highest rate (1/s) of a run about a rate, whose script exports `calibrate`.
  */
-export function options({ scenarios, endpoints, overallP95, steps = [], droppedAllowed = false, capacity = false }) {
-  const shift = capacity && CALIBRATION_URL !== '' ? CALIBRATION_SECONDS + PAUSE_SECONDS : 0;
+export function options({ scenarios, endpoints, overallP95, steps = [], droppedAllowed = false, calibratedFor }) {
+  const shift = calibratedFor !== undefined && CALIBRATION_URL !== '' ? CALIBRATION_SECONDS + PAUSE_SECONDS : 0;
   const planned = {};
   let ends = 0;
   for (const [name, { seconds, at, ...scenario }] of Object.entries(scenarios)) {
@@ -91,7 +106,10 @@ export function options({ scenarios, endpoints, overallP95, steps = [], droppedA
   beginsAt = shift * 1000;
   plannedMilliseconds = ends * 1000;
   const thresholds = { wrong_answers: ['count==0'] };
-  if (!droppedAllowed) thresholds.dropped_iterations = ['count==0'];
+  // Of each by its name: what k6 drops in its calibration is no matter of the service.
+  for (const name of droppedAllowed ? [] : Object.keys(scenarios)) {
+    thresholds[`dropped_iterations{scenario:${name}}`] = ['count==0'];
+  }
   if (overallP95 !== undefined) thresholds['http_req_duration{measured:yes}'] = [`p(95)<${overallP95}`];
   for (const [endpoint, limits] of Object.entries(endpoints)) {
     const duration = [];
@@ -114,15 +132,13 @@ export function options({ scenarios, endpoints, overallP95, steps = [], droppedA
     thresholds[`dropped_iterations{scenario:${name}}`] = ['count>=0'];
   }
   if (shift > 0) {
-    planned.calibration = {
-      executor: 'constant-vus',
-      exec: 'calibrate',
-      vus: 32,
-      duration: `${CALIBRATION_SECONDS}s`,
-      gracefulStop: '1s',
-    };
-    thresholds['http_reqs{endpoint:calibration}'] = ['count>=1'];
-    thresholds['http_req_failed{endpoint:calibration}'] = ['rate==0'];
+    const { seconds: _seconds, at: _at, ...run } = arrivals('calibrate', calibratedFor, 1);
+    const rate = HEADROOM * calibratedFor; // by as many users as the run has
+    planned.calibration = { ...run, rate, duration: `${CALIBRATION_SECONDS}s`, gracefulStop: '2s' };
+  }
+  if (calibratedFor !== undefined) {
+    thresholds[CALIBRATIONS] = [`count>=${leastCalibrations(calibratedFor)}`];
+    thresholds[CALIBRATIONS_FAILED] = [`rate<${CALIBRATIONS_MAY_FAIL}`];
   }
   return {
     scenarios: planned,

@@ -33,7 +33,7 @@ export function pool({ tokens, rate, issuance, inTurn = false }) {
   });
   options.thresholds['http_reqs{endpoint:fill}'] = [`count>=${tokens}`];
   options.thresholds['http_req_failed{endpoint:fill}'] = ['rate<0.001'];
-  return { options, seconds: fillSeconds + 2 + stretched(SECONDS), measuredSeconds: stretched(SECONDS), peak: Math.max(rate + issuance, fillRate * 10) };
+  return { options, seconds: fillSeconds + 2 + stretched(SECONDS), measuredSeconds: stretched(SECONDS), asked: rate * stretched(SECONDS) };
 }
 
 export function fill() {

@@ -70,8 +70,18 @@ export function generatorSentence(run) {
   if (run.generator === null) return '';
   const { requests_per_second: can, needed } = run.generator;
   return can === null
-    ? 'The generator was not measured: set CALIBRATION_URL to a constant responder.'
-    : `The generator alone reaches ${number(can, 0)} requests/s; ${number(needed, 0)} are needed for twice the headroom.`;
+    ? 'The generator was not measured: set CALIBRATION_URL to a constant responder that answers 200.'
+    : `The generator alone was asked for ${number(needed, 0)} requests/s, twice the rate, and reached ${number(can, 0)}.`;
+}
+
+export function capacitySentence(run) {
+  if (run.capacity === null) return '';
+  const { requests_per_second: held, broke_at: broke } = run.capacity;
+  if (broke === null) {
+    return `Capacity: at least ${held} requests/s, the highest step, which held. The breaking point was not reached: raise STEPS, FIRST_RATE or GROWTH.`;
+  }
+  const most = held > 0 ? `${held} requests/s, the highest step that held` : 'unknown, for not even the first step held';
+  return `Capacity: ${most}. The breaking point was reached at ${broke}.`;
 }
 
 export function markdown(run) {
@@ -80,6 +90,7 @@ export function markdown(run) {
     '',
     `Run ${run.run_id} against ${run.base_url}, ${number(run.seconds, 0)} s.`,
     generatorSentence(run),
+    capacitySentence(run),
     '',
     table(ENDPOINT_HEAD, endpointRows(run)),
     '',
@@ -90,13 +101,20 @@ export function markdown(run) {
 }
 
 export function csv(run) {
-  const rows = [['endpoint', 'requests', 'failed', 'p50_ms', 'p95_ms', 'p99_ms', 'max_ms']];
-  for (const e of run.endpoints) rows.push(Object.values(e).map(String));
+  const capacity = run.capacity === null ? ['', ''] : [run.capacity.requests_per_second, run.capacity.broke ? 'reached' : 'not reached'];
+  const rows = [['endpoint', 'requests', 'failed', 'p50_ms', 'p95_ms', 'p99_ms', 'max_ms', 'capacity_per_second', 'breaking_point']];
+  for (const e of run.endpoints) rows.push([...Object.values(e), ...capacity].map(String));
   return rows.map((cells) => cells.join(',')).join('\n') + '\n';
 }
 
 export function escaped(text) {
   return String(text).replace(/[&<>"]/g, (sign) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[sign]);
+}
+
+function properties({ requests_per_second: held, broke }) {
+  const found = { capacity_per_second: held, breaking_point: broke ? 'reached' : 'not reached' };
+  const lines = Object.entries(found).map(([name, is]) => `<property name="${name}" value="${is}"/>`);
+  return `  <properties>${lines.join('')}</properties>\n`;
 }
 
 export function junit(run) {
@@ -106,13 +124,14 @@ export function junit(run) {
     const inner = ok ? '' : `<failure message="${escaped(`measured ${number(figure, 3)}`)}"/>`;
     return `  <testcase classname="${escaped(run.scenario)}" name="${name}">${inner}</testcase>`;
   });
-  // Of its own: a run whose generator was too slow, or never measured, has no threshold that failed.
-  const why = run.generator === null ? run.verdict : `${run.verdict}: ${generatorSentence(run)}`;
+  // Of its own: a run whose generator was too slow, or never measured, has no check that failed.
+  const why = [`${run.verdict}:`, generatorSentence(run), capacitySentence(run)].filter((part) => part !== '').join(' ');
   const inner = run.verdict === 'pass' ? '' : `<failure message="${escaped(why)}"/>`;
   cases.push(`  <testcase classname="${escaped(run.scenario)}" name="verdict">${inner}</testcase>`);
   return (
     `<?xml version="1.0" encoding="UTF-8"?>\n` +
     `<testsuite name="${escaped(run.scenario)}" tests="${cases.length}" failures="${failures}">\n` +
+    (run.capacity === null ? '' : properties(run.capacity)) +
     `${cases.join('\n')}\n</testsuite>\n`
   );
 }

@@ -10,7 +10,7 @@ function text(name, fallback) {
 }
 
 /** A value, or the content of the file that NAME_FILE names: what the environment has, others of the machine may read. */
-function textOrFile(name) {
+export function textOrFile(name) {
   const file = (__ENV[`${name}_FILE`] || '').trim();
   return file === '' ? text(name) : open(file).trim();
 }
@@ -31,8 +31,10 @@ export const REPORT_DIR = text('REPORT_DIR', '').replace(/\/+$/, '');
 export const REPORT_PREFIX = text('REPORT_PREFIX', '');
 /** `on`: the reports are printed as well, for a runner whose files nobody can fetch. */
 export const REPORT_IN_LOG = choice('REPORT_IN_LOG', ['off', 'on']) === 'on';
-/** A server that answers the same to everything; empty for none. Capacity runs measure k6 itself against it. */
+/** A server that answers the same to everything; empty for none. Runs about a rate measure k6 itself against it. */
 export const CALIBRATION_URL = text('CALIBRATION_URL', '');
+/** The service's `/metrics`; empty where it is not known. */
+export const METRICS_URL = text('METRICS_URL', '');
 export const DURATION_FACTOR = positive('DURATION_FACTOR', 1);
 export const RATE_FACTOR = positive('RATE_FACTOR', 1);
 /** How long the run waits for the service and for its client, which a cluster takes a while to make known. */

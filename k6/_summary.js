@@ -6,7 +6,7 @@ import { csv, endpoints, junit, markdown, parts } from './_report.js';
 import { BASE_URL, REPORT_DIR, REPORT_IN_LOG, REPORT_PREFIX, RUN_ID } from './_settings.js';
 import { judge, value } from './_verdict.js';
 
-/** k6's `handleSummary` for a plan {scenario, seconds, measuredSeconds (where some prepare), peak, steps, capacity}. */
+/** k6's `handleSummary` for a plan {scenario, seconds, measuredSeconds (where some prepare), steps, calibratedFor}. */
 export function summary(plan) {
   return (data) => {
     const judged = judge(data, plan);

@@ -1,22 +1,21 @@
-// From k6's figures to a verdict: each check with its limit and its figure, and one word.
+// From k6's figures to a verdict: each check with its limit and its figure, and one word. The first that is true:
 //
+//   fail               a check does not hold, or the first step of a capacity run: whatever k6 had left
+//   not calibrated     a run about a rate without a constant responder that works: nothing is known of the headroom
+//   generator limited  k6 itself does not reach twice the rate: what was measured may be k6
+//   not reached        a capacity run of which every step held: the capacity is more than was asked for
 //   pass               every check holds
-//   fail               one does not
-//   generator limited  k6 itself had less than twice the headroom: what was measured is k6, whatever the checks say
-//   not calibrated     a capacity run without CALIBRATION_URL: nothing is known of the headroom
 
-import { CALIBRATION_SECONDS } from './_plan.js';
-import { CALIBRATION_URL } from './_settings.js';
-
-export const HEADROOM = 2;
+import { CALIBRATION_SECONDS, CALIBRATIONS, CALIBRATIONS_FAILED, CALIBRATIONS_MAY_FAIL, HEADROOM, leastCalibrations } from './_plan.js';
 
 /** Parts of the checks that hold for everything only keep figures (see _plan.js). */
 const ONLY_KEEPS = ['max>=0', 'count>=0', 'rate>=0'];
 
-/** What a threshold of k6 is about, and its figure: [{metric, limit, figure, ok}]. */
+/** What a threshold of k6 is about, and its figure: [{metric, limit, figure, ok}]. Those about k6 itself are left out. */
 export function checks(data) {
   const found = [];
   for (const [metric, { thresholds, values }] of Object.entries(data.metrics)) {
+    if (metric === CALIBRATIONS || metric === CALIBRATIONS_FAILED) continue;
     for (const [limit, { ok }] of Object.entries(thresholds || {})) {
       if (!ONLY_KEEPS.includes(limit)) found.push({ metric, limit, figure: figureOf(limit, values), ok });
     }
@@ -55,27 +54,36 @@ export function stepsOf(data, steps) {
   });
 }
 
-/** plan: {scenario, steps, peak (requests a second the run asks for), capacity}. */
+/** The rate of the last step before the first that broke, and of that one; null without steps. */
+export function capacityOf(steps) {
+  if (steps.length === 0) return null;
+  const broken = steps.findIndex((step) => !step.held);
+  const held = broken < 0 ? steps : steps.slice(0, broken);
+  return {
+    requests_per_second: held.length > 0 ? held[held.length - 1].rate : 0,
+    broke: broken >= 0,
+    broke_at: broken < 0 ? null : steps[broken].rate,
+  };
+}
+
+/** What k6 reached by itself, up to the twice that was asked of it; null where the run is not about a rate. */
+export function generatorOf(data, calibratedFor) {
+  if (calibratedFor === undefined) return null;
+  const reached = value(data, CALIBRATIONS, 'count');
+  const works = reached > 0 && value(data, CALIBRATIONS_FAILED, 'rate') < CALIBRATIONS_MAY_FAIL;
+  return { requests_per_second: works ? reached / CALIBRATION_SECONDS : null, needed: calibratedFor * HEADROOM };
+}
+
+/** plan: {scenario, steps, calibratedFor (the highest rate of a run about a rate)}. */
 export function judge(data, plan) {
   const found = checks(data);
   const steps = stepsOf(data, plan.steps || []);
-  let reached = plan.peak;
-  let capacity = null;
-  if (steps.length > 0) {
-    const broken = steps.findIndex((step) => !step.held);
-    const held = broken < 0 ? steps : steps.slice(0, broken);
-    capacity = { requests_per_second: held.length > 0 ? held[held.length - 1].rate : 0, broke: broken >= 0 };
-    reached = Math.max(...steps.map((step) => step.served), 1);
-  }
-  const generator = {
-    requests_per_second: value(data, 'http_reqs{endpoint:calibration}', 'count') / CALIBRATION_SECONDS || null,
-    needed: reached * HEADROOM,
-  };
-  let verdict = found.every(({ ok }) => ok) ? 'pass' : 'fail';
-  if (plan.capacity && verdict !== 'fail' && CALIBRATION_URL === '') verdict = 'not calibrated';
-  if (plan.capacity && generator.requests_per_second !== null && generator.requests_per_second < generator.needed) {
-    verdict = 'generator limited';
-  }
-  if (capacity !== null && verdict === 'pass' && capacity.requests_per_second === 0) verdict = 'fail';
-  return { verdict, checks: found, steps, capacity, generator: plan.capacity ? generator : null };
+  const capacity = capacityOf(steps);
+  const generator = generatorOf(data, plan.calibratedFor);
+  let verdict = 'pass';
+  if (!found.every(({ ok }) => ok) || (capacity !== null && capacity.requests_per_second === 0)) verdict = 'fail';
+  else if (generator !== null && generator.requests_per_second === null) verdict = 'not calibrated';
+  else if (generator !== null && value(data, CALIBRATIONS, 'count') < leastCalibrations(plan.calibratedFor)) verdict = 'generator limited';
+  else if (capacity !== null && !capacity.broke) verdict = 'not reached';
+  return { verdict, checks: found, steps, capacity, generator };
 }

@@ -12,7 +12,7 @@ const plan = pool({ tokens: settings.tokens(100000), rate, issuance: Math.ceil(r
 export const options = plan.options;
 
 export function setup() {
-  return preflight(plan.peak);
+  return preflight();
 }
 
 export const handleSummary = summary({ ...plan, scenario: 'live-tokens' });

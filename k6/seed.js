@@ -16,17 +16,15 @@ import { summary } from './_summary.js';
 const STAGE = choice('STAGE', ['all', 'basic', 'stress', 'spike', 'endurance']);
 const FIVE_MINUTES = 300;
 
-// Each stage: what runs, for how long, how many requests a second at most, and how many of each kind in all.
+// Each stage: what runs, for how long, and how many of each kind in all.
 const STAGES = {
   basic: {
     seconds: FIVE_MINUTES,
-    peak: scaled(100),
     introspections: scaled(100) * FIVE_MINUTES,
     make: (at) => ({ introspection: arrivals('introspection', scaled(100), FIVE_MINUTES, at) }),
   },
   stress: {
     seconds: FIVE_MINUTES,
-    peak: scaled(100) + scaled(50),
     introspections: scaled(100) * FIVE_MINUTES,
     issuances: scaled(50) * FIVE_MINUTES,
     make: (at) => ({
@@ -36,7 +34,6 @@ const STAGES = {
   },
   spike: {
     seconds: 110,
-    peak: scaled(500),
     introspections: scaled(500) * 50, // 40 seconds of it, and as many on the way there and back as in ten
     make: (at) => ({
       spike: ramp(
@@ -55,7 +52,6 @@ const STAGES = {
   },
   endurance: {
     seconds: 1800,
-    peak: 40,
     // A user's round takes its second of rest and two answers.
     introspections: 0.8 * 20 * 1800,
     issuances: 0.8 * 20 * 1800,
@@ -72,7 +68,6 @@ for (const [, stage] of chosen) {
 }
 const planned95 = (kind) => 0.95 * chosen.reduce((sum, [, stage]) => sum + (stage[kind] || 0), 0) * (stretched(seconds) / seconds);
 const issues = planned95('issuances') > 0;
-const peak = Math.max(...chosen.map(([, stage]) => stage.peak));
 
 export const options = planned({
   scenarios,
@@ -84,7 +79,7 @@ export const options = planned({
 });
 
 export function setup() {
-  return preflight(peak);
+  return preflight();
 }
 
 export function introspection({ token }) {
@@ -102,4 +97,4 @@ export function life() {
   sleep(1);
 }
 
-export const handleSummary = summary({ scenario: `seed-${STAGE}`, seconds: stretched(seconds), peak });
+export const handleSummary = summary({ scenario: `seed-${STAGE}`, seconds: stretched(seconds) });

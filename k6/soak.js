@@ -22,7 +22,7 @@ export const options = planned({
 });
 
 export function setup() {
-  return preflight(RATE * 4);
+  return preflight();
 }
 
 export function life() {
@@ -32,4 +32,4 @@ export function life() {
   if (Math.random() < 0.5 && revoke(token)) introspect(token, false);
 }
 
-export const handleSummary = summary({ scenario: 'soak', seconds: stretched(SECONDS), peak: RATE * 3.5 });
+export const handleSummary = summary({ scenario: 'soak', seconds: stretched(SECONDS) });

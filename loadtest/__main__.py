@@ -69,7 +69,7 @@ def run_one(name: str, url: str | None, out: Path | None) -> None:
     try:
         chosen = scenario(name)
         find_k6()
-        with _target(url) as target:
+        with _target(url, redis=chosen.redis) as target:
             environ = {**target.environ, **targets.given_by(os.environ)}
             if not chosen.calibrates:
                 environ.pop("CALIBRATION_URL", None)
@@ -135,7 +135,8 @@ def sweep_all(url: str | None, out: Path | None) -> None:
         find_k6()
         with _target(url) as target:
             say = functools.partial(click.echo, err=True)
-            outcomes = dict(sweep.sweep(target, folder, targets.given_by(os.environ), say))
+            on_redis = functools.partial(_target, url, redis=True)
+            outcomes = dict(sweep.sweep(target, on_redis, folder, targets.given_by(os.environ), say))
     except (KeyError, GeneratorMissing) as error:
         _end(Exit.USAGE, str(error.args[0]))
     except ServerError as error:
@@ -232,11 +233,16 @@ def soak_(minutes: float, warm_up_minutes: float, redis_url: str | None, publish
     sys.exit(Exit.PASSED if all(line.passed for line in verdict) else Exit.FAILED)
 
 
-def _target(url: str | None, seconds: int = targets.TOKEN_SECONDS) -> contextlib.AbstractContextManager[Target]:
+def _target(
+    url: str | None, seconds: int = targets.TOKEN_SECONDS, *, redis: bool = False
+) -> contextlib.AbstractContextManager[Target]:
+    """``redis``: what is started here must have one, be it that of ``REDIS_URL`` or its own."""
     if url is not None:
         return contextlib.nullcontext(targets.remote(url.rstrip("/"), os.environ))
-    redis = {"REDIS_URL": os.environ["REDIS_URL"]} if os.environ.get("REDIS_URL") else None
-    return targets.local(redis, token_seconds=seconds)
+    given = {"REDIS_URL": os.environ["REDIS_URL"]} if os.environ.get("REDIS_URL") else None
+    if redis and given is None:
+        return targets.local_on_redis(seconds)
+    return targets.local(given, token_seconds=seconds)
 
 
 def _folder(name: str) -> Path:

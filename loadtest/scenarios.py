@@ -18,6 +18,8 @@ class Scenario(msgspec.Struct, frozen=True):
     """Whether k6 itself is measured first, because the run is about a rate."""
     anywhere: bool = False
     """Whether k6 may use the service's core too: the rate takes a small part of that core, and k6 more than one."""
+    redis: bool = False
+    """Whether it says nothing of a service without Redis: one that is started for it gets one."""
 
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -41,7 +43,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("rotation", "under-change", "load during a key rotation that you start", {"CHANGE": "rotation"}),
     Scenario("failover", "under-change", "load during a failover of Redis that you start", {"CHANGE": "failover"}),
     Scenario("hot-client", "hot-client", "one client far beyond its limit, another that must not notice"),
-    Scenario("uniform", "uniform", "20,000 tokens asked about in turn: no cache helps"),
+    Scenario("uniform", "uniform", "20,000 tokens asked about in turn: no cache helps", redis=True),
     Scenario("live-tokens", "live-tokens", "a hundred thousand live tokens"),
 )
 

@@ -1,10 +1,13 @@
 """Every scenario once, in a short form, against one service: does each still run, judge and report?
 
-Rates are those of the scenario, its time is cut. Nothing is changed during `rollout`, `rotation` and `failover`: that
-they run is what is looked at here; `python -m loadtest changes` makes the changes too.
+Rates are those of the scenario, its time is cut. What is about Redis gets a service of its own with one. Nothing is
+changed during `rollout`, `rotation` and `failover`: that they run is what is looked at here;
+`python -m loadtest changes` makes the changes too.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from loadtest.generator import Outcome, run
@@ -28,19 +31,27 @@ USUAL: Mapping[str, str] = {"DURATION_FACTOR": "0.1"}
 
 
 def sweep(
-    target: Target, folder: Path, environ: Mapping[str, str], say: Callable[[str], None]
+    target: Target,
+    on_redis: Callable[[], AbstractContextManager[Target]],
+    folder: Path,
+    environ: Mapping[str, str],
+    say: Callable[[str], None],
 ) -> Iterator[tuple[str, Outcome]]:
-    """Run all; each name with its outcome, as it ends. ``environ`` goes before what is set here."""
+    """Run all; each name with its outcome, as it ends. ``environ`` goes before what is set here.
+
+    ``on_redis`` makes the service of the scenarios that say nothing of one without Redis.
+    """
     for number, one in enumerate(SCENARIOS, 1):
         say(f"[{number}/{len(SCENARIOS)}] {one.name}: {one.says}")
-        told = {**target.environ, **SHORT.get(one.name, USUAL), **environ}
-        if not one.calibrates:
-            told.pop("CALIBRATION_URL", None)
-        yield one.name, run(one, environ=told, report=folder / one.name, cores=target.cores)
+        with on_redis() if one.redis else contextlib.nullcontext(target) as loaded:
+            told = {**loaded.environ, **SHORT.get(one.name, USUAL), **environ}
+            if not one.calibrates:
+                told.pop("CALIBRATION_URL", None)
+            yield one.name, run(one, environ=told, report=folder / one.name, cores=loaded.cores)
 
 
 def worst(exits: Iterable[Exit]) -> Exit:
-    """PASSED where all passed; otherwise the gravest: not run, failed, limited by the generator, not calibrated."""
-    gravity = (Exit.NOT_RUN, Exit.FAILED, Exit.GENERATOR_LIMITED, Exit.NOT_CALIBRATED)
+    """PASSED where all passed; otherwise the gravest, from what was not run to what met no limit."""
+    gravity = (Exit.NOT_RUN, Exit.FAILED, Exit.GENERATOR_LIMITED, Exit.NOT_CALIBRATED, Exit.NOT_REACHED)
     seen = set(exits)
     return next((one for one in gravity if one in seen), Exit.PASSED)

@@ -14,6 +14,7 @@ import msgspec
 
 from benchmarks.clients import REQUESTS_PER_MINUTE
 from benchmarks.machine import split_cores
+from benchmarks.redis_process import redis_server
 from benchmarks.servers import bare_server, free_port, service
 
 CLIENT, HOT_CLIENT = "load", "load-hot"
@@ -27,7 +28,7 @@ class Target(msgspec.Struct, frozen=True):
     """A service to be loaded."""
 
     environ: Mapping[str, str]
-    """What k6 is told of it: ``BASE_URL``, ``CLIENT_ID``, ``CLIENT_SECRET``, ``CALIBRATION_URL``."""
+    """What k6 is told of it: ``BASE_URL``, ``CLIENT_ID``, ``CLIENT_SECRET``, ``CALIBRATION_URL``, ``METRICS_URL``."""
     metrics_url: str | None
     """Where its ``/metrics`` is; None if that is not known."""
     cores: tuple[int, ...] = ()
@@ -40,7 +41,7 @@ class Target(msgspec.Struct, frozen=True):
 
 def remote(base_url: str, environ: Mapping[str, str]) -> Target:
     """A service that runs elsewhere. Raises KeyError for a missing ``CLIENT_ID`` or ``CLIENT_SECRET``."""
-    names = ("CLIENT_ID", "CLIENT_SECRET", "HOT_CLIENT_ID", "HOT_CLIENT_SECRET", "CALIBRATION_URL")
+    names = ("CLIENT_ID", "CLIENT_SECRET", "HOT_CLIENT_ID", "HOT_CLIENT_SECRET", "CALIBRATION_URL", "METRICS_URL")
     for name in names[:2]:
         if not environ.get(name):
             raise KeyError(f"{name} is not set: the client that the load acts as")
@@ -63,6 +64,7 @@ def local(
     """
     server_cores, load_cores = split_cores()
     metrics_port = free_ports(workers)
+    metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
     with tempfile.TemporaryDirectory() as folder:
         settings = {
             "CLIENTS_FILE": str(_clients_file(Path(folder), token_seconds, token_format)),
@@ -81,16 +83,33 @@ def local(
                 "HOT_CLIENT_ID": HOT_CLIENT,
                 "HOT_CLIENT_SECRET": _SECRETS[HOT_CLIENT],
                 "CALIBRATION_URL": bare.url("/oauth/introspect"),
+                "METRICS_URL": metrics_url,
             }
             where = f"a service on core {server_cores[0]} of this machine, k6 on core {load_cores[-1]}"
-            yield Target(environ, f"http://127.0.0.1:{metrics_port}/metrics", tuple(load_cores), where, served.pid)
+            yield Target(environ, metrics_url, tuple(load_cores), where, served.pid)
+
+
+@contextlib.contextmanager
+def local_on_redis(token_seconds: int = TOKEN_SECONDS) -> Iterator[Target]:
+    """The same with a Redis of its own, beside k6."""
+    _, load_cores = split_cores()
+    with redis_server(load_cores) as redis:
+        settings = {"REDIS_URL": redis.url, "STORE_FALLBACK": "fail"}
+        with local(settings, token_seconds=token_seconds) as target:
+            yield target
+
+
+ALL_SCRIPTS = ("DURATION_FACTOR", "RATE_FACTOR", "MAX_VUS", "RUN_ID", "WAIT_SECONDS", "REPORT_PREFIX", "REPORT_IN_LOG")
+"""What every script may be told, beside what says which service it loads and where its reports go."""
+SOME_SCRIPTS = (
+    *("STEPS", "STEP_SECONDS", "FIRST_RATE", "GROWTH", "RATE", "USERS", "TOKENS", "FILL_RATE"),
+    *("HOT_RATE", "LIMITERS"),
+)
 
 
 def given_by(environ: Mapping[str, str]) -> dict[str, str]:
     """What of the environment is meant for k6's scripts."""
-    names = ("DURATION_FACTOR", "RATE_FACTOR", "MAX_VUS", "STEPS", "STEP_SECONDS", "FIRST_RATE", "GROWTH", "RATE")
-    more = ("USERS", "TOKENS", "FILL_RATE", "HOT_RATE", "RUN_ID")
-    return {name: environ[name] for name in (*names, *more) if environ.get(name)}
+    return {name: environ[name] for name in (*ALL_SCRIPTS, *SOME_SCRIPTS) if environ.get(name)}
 
 
 def free_ports(count: int) -> int:

@@ -1,7 +1,7 @@
 """What a run of k6 came to, read from what it printed.
 
-k6 ends with 0, or with 99 where a threshold was crossed. That the generator was too slow for the question is known by
-the verdict alone, which the scripts print as their last line of JSON.
+k6 ends with 0, or with 99 where a threshold was crossed, be it one about the service or one about k6 itself. Which of
+them, and that a capacity run found no limit, says the verdict, which the scripts print as their last line of JSON.
 """
 
 from enum import IntEnum
@@ -23,6 +23,8 @@ class Exit(IntEnum):
     NOT_CALIBRATED = 4
     NOT_RUN = 5
     """k6 ended before it had a verdict: a setting was wrong, or the service was not there."""
+    NOT_REACHED = 6
+    """Every step of a capacity run held: the capacity is more than was asked for, and not known."""
 
     @property
     def words(self) -> str:
@@ -35,6 +37,7 @@ _EXITS = {
     "fail": Exit.FAILED,
     "generator limited": Exit.GENERATOR_LIMITED,
     "not calibrated": Exit.NOT_CALIBRATED,
+    "not reached": Exit.NOT_REACHED,
 }
 
 

@@ -1,14 +1,14 @@
 """k6's scripts against a real service, shortened: each runs, judges what it saw, and refuses what it cannot measure."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from loadtest.generator import Outcome, run
 from loadtest.scenarios import SCENARIOS, Scenario, scenario
-from loadtest.target import Target, local
+from loadtest.target import Target, local, local_on_redis
 from loadtest.verdict import Exit
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -23,16 +23,25 @@ def target() -> Iterator[Target]:
         yield target
 
 
+@pytest.fixture(scope="module")
+def on_redis(require_program: Callable[[str], str]) -> Iterator[Target]:
+    require_program("redis-server")
+    with local_on_redis() as target:
+        yield target
+
+
 def shortened(target: Target, one: Scenario, folder: Path, **more: str) -> Outcome:
     environ = {**target.environ, **SHORT, **more}
     return run(one, environ=environ, report=folder, cores=target.cores)
 
 
 @pytest.mark.parametrize("one", SCENARIOS, ids=lambda one: one.name)
-def test_every_scenario_comes_to_a_verdict_with_reports(one: Scenario, target: Target, tmp_path: Path) -> None:
-    outcome = shortened(target, one, tmp_path)
+def test_every_scenario_comes_to_a_verdict_with_reports(
+    one: Scenario, target: Target, on_redis: Target, tmp_path: Path
+) -> None:
+    outcome = shortened(on_redis if one.redis else target, one, tmp_path)
     assert outcome.verdict is not None
-    assert outcome.exit in (Exit.PASSED, Exit.FAILED, Exit.GENERATOR_LIMITED)
+    assert outcome.exit in (Exit.PASSED, Exit.FAILED, Exit.GENERATOR_LIMITED, Exit.NOT_REACHED)
     # A busy machine may miss a latency; a wrong answer or a refusal is never its doing.
     assert all(check.ok for check in outcome.verdict.checks if "failed" in check.metric or "wrong" in check.metric)
     assert sum(figures.requests for figures in outcome.verdict.endpoints) > 0
@@ -61,8 +70,45 @@ def test_a_limiter_in_the_way_ends_the_run_and_names_the_setting(
     assert "rate_limit_per_minute" in capfd.readouterr().err
 
 
-def test_a_capacity_run_without_a_responder_is_not_calibrated(target: Target, tmp_path: Path) -> None:
-    outcome = shortened(target, scenario("introspections"), tmp_path, CALIBRATION_URL="", DURATION_FACTOR="0.02")
-    assert outcome.exit in (Exit.NOT_CALIBRATED, Exit.FAILED)
+def figures_of(outcome: Outcome) -> dict[str, tuple[float | None, bool]]:
     assert outcome.verdict is not None
-    assert outcome.verdict.generator == {"requests_per_second": None, "needed": 1000}
+    return {check.metric: (check.figure, check.ok) for check in outcome.verdict.checks}
+
+
+def test_uniform_is_answered_by_redis_and_not_by_the_cache(on_redis: Target, tmp_path: Path) -> None:
+    figures = figures_of(shortened(on_redis, scenario("uniform"), tmp_path))
+    share, ok = figures["cache_hit_share"]
+    assert ok
+    assert share == 0
+    assert figures["cache_lookups"][1]
+
+
+def test_uniform_with_few_tokens_is_answered_by_the_cache_and_fails(on_redis: Target, tmp_path: Path) -> None:
+    outcome = shortened(on_redis, scenario("uniform"), tmp_path, TOKENS="10", MAX_VUS="10", DURATION_FACTOR="0.1")
+    assert outcome.exit is Exit.FAILED
+    share, ok = figures_of(outcome)["cache_hit_share"]
+    assert not ok
+    assert share is not None
+    assert share > 0.05
+
+
+def test_uniform_without_redis_has_no_cache_to_be_kept_out_of_and_fails(target: Target, tmp_path: Path) -> None:
+    outcome = shortened(target, scenario("uniform"), tmp_path)
+    assert outcome.exit in (Exit.FAILED, Exit.NOT_RUN)
+
+
+def test_a_hot_client_is_let_through_what_its_limit_announces(target: Target, tmp_path: Path) -> None:
+    outcome = shortened(target, scenario("hot-client"), tmp_path, DURATION_FACTOR="0.1")
+    assert outcome.verdict is not None
+    hot = [check for check in outcome.verdict.checks if check.metric.startswith("hot_")]
+    assert [check.limit for check in hot if check.metric == "hot_answered_otherwise"] == ["count==0"]
+    assert len(hot) == 3
+    assert all(check.ok for check in hot)
+
+
+def test_a_hot_client_without_a_limit_ends_the_run(
+    target: Target, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    unlimited = {f"HOT_{name}": target.environ[name] for name in ("CLIENT_ID", "CLIENT_SECRET")}
+    assert shortened(target, scenario("hot-client"), tmp_path, **unlimited).exit is Exit.NOT_RUN
+    assert "needs a limit below HOT_RATE" in capfd.readouterr().err

@@ -18,6 +18,7 @@ def test_what_is_shortened_exists_and_keeps_its_rate() -> None:
         ([], Exit.PASSED),
         ([Exit.PASSED, Exit.PASSED], Exit.PASSED),
         ([Exit.PASSED, Exit.NOT_CALIBRATED], Exit.NOT_CALIBRATED),
+        ([Exit.NOT_REACHED, Exit.PASSED], Exit.NOT_REACHED),
         ([Exit.GENERATOR_LIMITED, Exit.NOT_CALIBRATED], Exit.GENERATOR_LIMITED),
         ([Exit.GENERATOR_LIMITED, Exit.FAILED, Exit.PASSED], Exit.FAILED),
         ([Exit.FAILED, Exit.NOT_RUN], Exit.NOT_RUN),

@@ -21,6 +21,8 @@ def printed(verdict: str) -> str:
         (0, "generator limited", Exit.GENERATOR_LIMITED),
         (THRESHOLDS_CROSSED, "generator limited", Exit.GENERATOR_LIMITED),
         (0, "not calibrated", Exit.NOT_CALIBRATED),
+        (THRESHOLDS_CROSSED, "not calibrated", Exit.NOT_CALIBRATED),
+        (0, "not reached", Exit.NOT_REACHED),
         (108, "pass", Exit.NOT_RUN),
         (107, "fail", Exit.NOT_RUN),
     ],

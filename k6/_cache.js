@@ -1,0 +1,54 @@
+// How many introspections the service answered out of its cache during a run, by its own counters at METRICS_URL.
+//
+// Rules: what was not measured is no pass; without METRICS_URL there is no check, and the report has no line of it.
+
+import http from 'k6/http';
+import { Counter, Gauge } from 'k6/metrics';
+
+import { stop } from './_preflight.js';
+import { METRICS_URL } from './_settings.js';
+
+const SERIES = 'token_cache_requests_total';
+/** At most: tokens that are asked about in turn, twice as many as fit, are never found again. */
+const HIT_SHARE = 0.05;
+const UNMEASURED = { endpoint: 'metrics', name: 'metrics', measured: 'no', part: 'none' };
+
+const lookups = new Counter('cache_lookups');
+const hitShare = new Gauge('cache_hit_share');
+
+/** The thresholds of a run that asks `asked` times, each of which must have been looked for in the cache. */
+export function cacheThresholds(asked) {
+  if (METRICS_URL === '') return {};
+  return { cache_lookups: [`count>=${Math.max(1, Math.floor(asked * 0.99))}`], cache_hit_share: [`value<${HIT_SHARE}`] };
+}
+
+/** {hits, lookups} in the text of `/metrics`: all results of the cache, of which `hit` is one. */
+export function cacheUseIn(text) {
+  const found = { hits: 0, lookups: 0 };
+  for (const line of text.split('\n')) {
+    const sample = /^token_cache_requests_total\{([^}]*)\} (\S+)/.exec(line);
+    if (sample === null) continue;
+    found.lookups += Number(sample[2]);
+    if (/(^|,)result="hit"/.test(sample[1])) found.hits += Number(sample[2]);
+  }
+  return found;
+}
+
+/** The counters now; null without METRICS_URL. Ends the run where they are not to be had. */
+export function cacheUse() {
+  if (METRICS_URL === '') return null;
+  const response = http.get(METRICS_URL, { tags: UNMEASURED, timeout: '10s' });
+  if (response.status !== 200 || !response.body.includes(SERIES)) {
+    stop(`${METRICS_URL} answered ${response.status || response.error} and has no ${SERIES}: is METRICS_URL right?`);
+  }
+  return cacheUseIn(response.body);
+}
+
+/** To be called by `teardown` with what `cacheUse` said before. */
+export function countCacheUse(before) {
+  if (before === null) return;
+  const after = cacheUse();
+  const asked = after.lookups - before.lookups;
+  lookups.add(asked);
+  hitShare.add(asked > 0 ? (after.hits - before.hits) / asked : 1);
+}
