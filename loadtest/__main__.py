@@ -31,9 +31,10 @@ from loadtest import target as targets
 from loadtest.change_acts import ChangeFailed
 from loadtest.change_stages import STAGES as CHANGES
 from loadtest.checklist import as_markdown
-from loadtest.cluster import ClusterError, run_in_cluster
+from loadtest.cluster import run_in_cluster
 from loadtest.generator import GeneratorMissing, find_k6, run
 from loadtest.guide import STAGES, run_guide, token_seconds, write_report
+from loadtest.kube import ClusterError
 from loadtest.model import measurements
 from loadtest.model.calibration import calibrate
 from loadtest.model.measure import measure
@@ -102,24 +103,29 @@ def guide(url: str | None, out: Path | None, stages: tuple[str, ...]) -> None:
     sys.exit(Exit.PASSED if passed else Exit.FAILED)
 
 
-@main.command("cluster", help="Run one script as the chart's Job in the current cluster, follow it, judge it.")
-@click.argument("script", default="smoke")
+@main.command("cluster", help="Run one scenario as the chart's Job in the current cluster, follow it, judge it.")
+@click.argument("name", default="smoke")
 @click.option("--release", default="auth-service", show_default=True)
 @click.option("--namespace", default="default", show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="More values for the chart.")
 @_OUT
-def cluster(script: str, release: str, namespace: str, settings: tuple[str, ...], out: Path | None) -> None:
-    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+def cluster(name: str, release: str, namespace: str, settings: tuple[str, ...], out: Path | None) -> None:
+    environ = targets.given_by(os.environ)
+    run_id = environ.pop("RUN_ID", f"load-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     try:
+        chosen = scenario(name)
         outcome = run_in_cluster(
             release=release,
             namespace=namespace,
-            script=script,
+            scenario=chosen,
+            environ=environ,
             run_id=run_id,
-            report=out or _folder(f"cluster-{script}"),
+            report=out or _folder(f"cluster-{name}"),
             settings=settings,
             say=lambda line: click.echo(line, err=True),
         )
+    except KeyError as error:
+        _end(Exit.USAGE, str(error.args[0]))
     except ClusterError as error:
         _end(Exit.NOT_RUN, str(error))
     click.echo(f"{outcome.exit.words}; reports are in {outcome.report}", err=True)

@@ -1,70 +1,76 @@
-"""A load test in a cluster: the chart's Job is started by an upgrade of the release, followed, and judged.
+"""A load test in a cluster: a Job is made of the chart's template, followed, and judged.
 
-The programs helm and kubectl do the work, against the current context; nothing else of the release changes. The Job
-goes when it has been judged, its client and scripts stay for the next run.
+The programs helm and kubectl do the work, against the current context.
+
+Rules:
+- Afterwards the release is what it was before (:mod:`loadtest.release`).
+- The Job starts when the release's pods know its client, and goes with its template.
 """
 
 import json
 import re
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from benchmarks.machine import REPOSITORY
 from loadtest.generator import Outcome
+from loadtest.kube import ClusterError, json_of, output_of
+from loadtest.release import READY_SECONDS, put_back, revision_to_return_to, values_of
+from loadtest.scenarios import Scenario
 from loadtest.verdict import Exit, exit_of, verdict_in
 
-PREPARE_SECONDS = 300.0
-"""How long the release may take to be ready with the load test's client."""
 START_SECONDS = 180.0
 """How long the Job's pod may take until k6 runs: its image may have to be fetched."""
 _LOOK_SECONDS = 1.0
 _REPORTS = '{"reports":'
 """How the line with the reports begins, which k6/_summary.js prints in the chart's Job."""
+_TEMPLATE = re.compile(r"^kind: CronJob\nmetadata:\n  name: (\S+-load-test)$", re.MULTILINE)
 _REPORT_NAME = re.compile(r"[a-z]+\.[a-z]+")
-
-
-class ClusterError(Exception):
-    """helm or kubectl failed, or the Job did not start; the message has what was said."""
 
 
 def run_in_cluster(
     *,
     release: str,
     namespace: str,
-    script: str,
+    scenario: Scenario,
+    environ: Mapping[str, str],
     run_id: str,
     report: Path,
     settings: Sequence[str],
     say: Callable[[str], None],
 ) -> Outcome:
-    """Start the Job and wait for its end.
+    """Start the Job, wait for its end, and put the release back.
 
     Args:
-        script: A script of ``k6/`` without its suffix.
-        run_id: Stands in the Job's name; a Job cannot be changed, so each run has its own.
+        environ: What changes the scenario, such as ``DURATION_FACTOR``.
+        run_id: The Job's name: each run has its own.
         settings: More values for helm, each ``path=value``.
     """
-    values = [f"loadTest.{name}" for name in ("enabled=true", f"scenario={script}", "runId=")]
-    chosen = [argument for value in (*values, *settings) for argument in ("--set", value)]
-    upgrade = ["helm", "upgrade", release, str(REPOSITORY / "chart"), "--namespace", namespace, "--reuse-values"]
-    say(f"preparing release {release} in namespace {namespace}: its pods learn of the load test's client")
-    # First, and by itself: beside pods that are being replaced k6 takes their place on a small node, and measures that.
-    _run([*upgrade, *chosen, "--wait", "--timeout", f"{PREPARE_SECONDS:g}s"])
-    say(f"starting {script} as run {run_id}")
-    _run([*upgrade, "--set", f"loadTest.runId={run_id}"])
-    try:
-        pod = _started_pod(namespace, _job_of(namespace, run_id))
-        report.mkdir(parents=True, exist_ok=True)
-        output = _follow(namespace, pod, report / "output.txt")
-        code = _exit_code(namespace, pod)
-    finally:
-        # A Job that stays in the release's values would be started again by an upgrade after its end.
-        _run([*upgrade, "--set", "loadTest.runId="])
+    helm = ["helm", "--namespace", namespace]
+    revision = revision_to_return_to(helm, release)
+    given = json_of([*helm, "get", "values", release, "--output", "json"]) or {}
+    with tempfile.TemporaryDirectory() as folder:
+        values = Path(folder) / "values.json"
+        values.write_text(json.dumps({"loadTest": values_of(scenario, environ, given, settings)}))
+        # Not --reuse-values: the defaults of a value that the release's chart did not have yet would be missing.
+        upgrade = [*helm, "upgrade", release, str(REPOSITORY / "chart"), "--reset-then-reuse-values"]
+        upgrade += ["--values", str(values), *(argument for value in settings for argument in ("--set", value))]
+        with put_back(helm, release, revision, say):
+            say(f"preparing release {release} in namespace {namespace}: its pods learn of the load test's client")
+            # To the end: beside pods that are being replaced k6 takes their place on a small node, and measures that.
+            output_of([*upgrade, "--wait", "--timeout", f"{READY_SECONDS:g}s"])
+            say(f"starting {scenario.name} as run {run_id}")
+            template = f"cronjob/{_template_of(helm, release)}"
+            output_of(["kubectl", "-n", namespace, "create", "job", run_id, f"--from={template}"])
+            pod = _started_pod(namespace, run_id)
+            report.mkdir(parents=True, exist_ok=True)
+            output = _follow(namespace, pod, report / "output.txt")
+            code = _exit_code(namespace, pod)
     verdict = verdict_in(output)
     write_reports(output, report)
     outcome = Outcome(exit_of(code, verdict), verdict, report)
@@ -74,20 +80,20 @@ def run_in_cluster(
     return outcome
 
 
-def _job_of(namespace: str, run_id: str) -> str:
-    jobs = _json(["kubectl", "-n", namespace, "get", "jobs", "-o", "json"])["items"]
-    for job in jobs:
-        name: str = job["metadata"]["name"]
-        if name.endswith(f"-{run_id}"):
-            return name
-    raise ClusterError(f"the upgrade made no Job for run {run_id}")
+def _template_of(helm: Sequence[str], release: str) -> str:
+    """The name of the CronJob that the release's Jobs are made of."""
+    manifest = output_of([*helm, "get", "manifest", release])
+    found = _TEMPLATE.search(manifest)
+    if found is None:
+        raise ClusterError(f"release {release} has no CronJob for its load test after the upgrade")
+    return found[1]
 
 
 def _started_pod(namespace: str, job: str) -> str:
     deadline = time.monotonic() + START_SECONDS
     state = "no pod yet"
     while time.monotonic() < deadline:
-        pods = _json(["kubectl", "-n", namespace, "get", "pods", "-l", f"job-name={job}", "-o", "json"])["items"]
+        pods = json_of(["kubectl", "-n", namespace, "get", "pods", "-l", f"job-name={job}", "-o", "json"])["items"]
         for pod in pods:
             name: str = pod["metadata"]["name"]
             k6 = [c for c in pod["status"].get("containerStatuses", []) if c["name"] == "k6"]
@@ -136,25 +142,10 @@ def write_reports(output: str, folder: Path) -> tuple[str, ...]:
 def _exit_code(namespace: str, pod: str) -> int:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        status = _json(["kubectl", "-n", namespace, "get", "pod", pod, "-o", "json"])["status"]
+        status = json_of(["kubectl", "-n", namespace, "get", "pod", pod, "-o", "json"])["status"]
         for container in status.get("containerStatuses", []):
             if container["name"] == "k6" and "terminated" in container["state"]:
                 code: int = container["state"]["terminated"]["exitCode"]
                 return code
         time.sleep(_LOOK_SECONDS)
     return Exit.NOT_RUN
-
-
-def _json(command: Sequence[str]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_run(command))
-    return found
-
-
-def _run(command: Sequence[str]) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    except FileNotFoundError:
-        raise ClusterError(f"{command[0]} is missing") from None
-    if done.returncode != 0:
-        raise ClusterError(f"{' '.join(command[:3])}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout

@@ -37,6 +37,9 @@
 {{- if and $v.demoClient.enabled (not $v.bootstrap.enabled) }}{{ fail "demoClient.enabled: the bootstrap Job makes this client; set bootstrap.enabled" }}{{ end -}}
 {{- if and $v.tests.enabled (not $v.bootstrap.enabled) (not $v.tests.existingSecret) }}{{ fail "tests.existingSecret: without the bootstrap Job nobody makes the client of helm test; name a Secret, or set tests.enabled: false" }}{{ end -}}
 {{- if and $v.loadTest.enabled (not $v.bootstrap.enabled) (not $v.loadTest.existingSecret) }}{{ fail "loadTest.existingSecret: without the bootstrap Job nobody makes the client of the load test; name a Secret" }}{{ end -}}
+{{- if and $v.loadTest.enabled (eq $v.loadTest.scenario "hot-client") (not $v.bootstrap.enabled) (not $v.loadTest.hotClient.existingSecret) }}{{ fail "loadTest.hotClient.existingSecret: without the bootstrap Job nobody makes the client that meets its limit; name a Secret" }}{{ end -}}
+{{- if and $v.loadTest.enabled $v.loadTest.operator.enabled (not $v.loadTest.runId) }}{{ fail "loadTest.runId: loadTest.operator.enabled starts a run, which needs a name that no earlier one had, such as 2026-05-04-a" }}{{ end -}}
+{{- if and $v.loadTest.runId (not $v.loadTest.operator.enabled) }}{{ fail (printf "loadTest.runId: an upgrade starts no run, so leave it empty; the run is: kubectl create job %s --from=cronjob/%s" $v.loadTest.runId (include "auth-service.object" (list . "load-test"))) }}{{ end -}}
 {{- /* What the chart is ready for and the service is not yet. */ -}}
 {{- if and $v.loadTest.calibration.enabled $v.loadTest.calibrationUrl }}{{ fail "loadTest.calibrationUrl and loadTest.calibration.enabled: k6 is measured against one server; set one of the two" }}{{ end -}}
 {{- if and $v.loadTest.operator.enabled $v.loadTest.calibration.enabled }}{{ fail "loadTest.calibration.enabled: k6-operator's pods have no sidecar; name a server in loadTest.calibrationUrl" }}{{ end -}}

@@ -38,6 +38,9 @@
 {{- if and .Values.loadTest.enabled (not .Values.loadTest.existingSecret) }}
 - {id: {{ printf "%s-load-test" (include "auth-service.fullname" .) }}, suffix: load-test-client, file: made-load-test.yaml, scopes: [auth-service:load-test], arguments: [--rate-limit-per-minute=unlimited, --expires-in={{ .Values.loadTest.clientSeconds | int64 }}]}
 {{- end }}
+{{- if and .Values.loadTest.enabled (eq .Values.loadTest.scenario "hot-client") (not .Values.loadTest.hotClient.existingSecret) }}
+- {id: {{ printf "%s-load-test-hot" (include "auth-service.fullname" .) }}, suffix: load-test-hot-client, file: made-load-test-hot.yaml, scopes: [auth-service:load-test], arguments: [--rate-limit-per-minute={{ .Values.loadTest.hotClient.requestsPerMinute | int64 }}, --expires-in={{ .Values.loadTest.clientSeconds | int64 }}]}
+{{- end }}
 {{- if include "auth-service.demo" . }}
 - {id: demo, suffix: demo-client, file: made-demo.yaml, scopes: {{ toJson .Values.demoClient.scopes }}, arguments: [--access-token-format={{ .Values.demoClient.accessTokenFormat }}]}
 {{- end }}
@@ -49,6 +52,10 @@
 {{- end -}}
 {{- define "auth-service.loadTestSecret" -}}
 {{- .Values.loadTest.existingSecret | default (include "auth-service.object" (list . "load-test-client")) -}}
+{{- end -}}
+
+{{- define "auth-service.loadTestHotSecret" -}}
+{{- .Values.loadTest.hotClient.existingSecret | default (include "auth-service.object" (list . "load-test-hot-client")) -}}
 {{- end -}}
 
 {{/* Whether the bootstrap Job makes the ring. Pods that rotate by themselves make it, too. */}}

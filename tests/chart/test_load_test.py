@@ -58,48 +58,40 @@ def test_the_pod_is_of_the_guaranteed_class_in_whole_cpus() -> None:
 
 
 @pytest.mark.usefixtures("chart_tool")
-def test_an_upgrade_starts_no_run_again_and_another_id_makes_another_job() -> None:
-    values = fixture_values("load-test")
-
-    def job(**more: object) -> Manifest:
-        return render(values | {"loadTest": values["loadTest"] | more} | {"podAnnotations": {"a": "b"}}).one(
-            "Job", f"-load-{more.get('runId', '42')}"
-        )
-
-    assert job() == render(values).one("Job", "-load-42")
-    assert job(runId="43")["metadata"]["name"] != job()["metadata"]["name"]
-
-
-@pytest.mark.usefixtures("chart_tool")
-def test_between_runs_there_is_no_job_and_the_service_s_pods_are_the_same() -> None:
-    values = fixture_values("load-test")
-    during, between = render(values), render(values | {"loadTest": values["loadTest"] | {"runId": ""}})
-    gone = {o["metadata"]["name"] for o in during.objects} - {o["metadata"]["name"] for o in between.objects}
-    assert {name for name in gone if "bootstrap" not in name} == {"rel-auth-service-load-42"}
-    assert during.one("Deployment") == between.one("Deployment")
+def test_what_the_load_test_needs_changes_nothing_that_cannot_be_changed() -> None:
+    """Whatever an upgrade changes: of all that the load test adds, nothing is a Job but the bootstrap's, named anew."""
+    values = fixture_values("load-test-calibrated")
+    without, with_it = render(values | {"loadTest": {"enabled": False}}), render(values)
+    added = {(o["kind"], o["metadata"]["name"]) for o in with_it.objects}
+    added -= {(o["kind"], o["metadata"]["name"]) for o in without.objects}
+    jobs = [name for kind, name in added if kind == "Job"]
+    assert [name for name in jobs if "-bootstrap-" not in name] == []
+    assert ("CronJob", "rel-auth-service-load-test") in added
 
 
 @pytest.mark.usefixtures("chart_tool")
 def test_the_operator_runs_what_the_job_would() -> None:
     values = fixture_values("load-test-operator")
     by_operator = render(values)
-    by_job = render(values | {"loadTest": values["loadTest"] | {"operator": {"enabled": False}}})
-    run, job = by_operator.one("TestRun"), by_job.one("Job", "-load-44")
-    assert not [o for o in by_operator.objects if o["kind"] == "Job" and "-load-" in o["metadata"]["name"]]
-    assert run["metadata"]["name"] == job["metadata"]["name"]
+    by_job = render(values | {"loadTest": values["loadTest"] | {"operator": {"enabled": False}, "runId": ""}})
+    run, job = by_operator.one("TestRun"), by_job.one("CronJob", "-load-test")["spec"]["jobTemplate"]
+    assert not [o for o in by_operator.objects if o["kind"] == "CronJob" and "-load-" in o["metadata"]["name"]]
+    assert run["metadata"]["name"] == "rel-auth-service-load-44"
     runner, pod = operator_pod(run, "runner"), job["spec"]["template"]
     (k6,), (of_job,) = runner["spec"]["containers"], pod["spec"]["containers"]
     assert run["spec"]["parallelism"] == 1  # thresholds hold for one runner
     for name in ("image", "resources", "securityContext"):
         assert k6[name] == of_job[name]
-    assert k6["env"] == [variable for variable in of_job["env"] if variable["name"] != "POD_NAME"]
+    of_the_pod = ("POD_NAME", "RUN_ID")
+    assert k6["env"][0] == {"name": "RUN_ID", "value": "44"}
+    assert k6["env"][1:] == [variable for variable in of_job["env"] if variable["name"] not in of_the_pod]
     for name in ("affinity", "nodeSelector", "imagePullSecrets", "securityContext", "serviceAccountName"):
         assert runner["spec"][name] == pod["spec"][name]
-    assert runner["metadata"]["labels"] == pod["metadata"]["labels"]
+    assert runner["metadata"]["labels"] == pod["metadata"]["labels"] | {"auth-service/run-id": "44"}
     mounted = run["spec"]["script"]["configMap"]
     assert mounted["file"] in by_operator.one("ConfigMap", "load-test")["data"]
     own = {f"instance={run['metadata']['name']}"}
-    assert set(run["spec"]["arguments"].split()) - own < set(of_job["args"])
+    assert set(run["spec"]["arguments"].split()) - own - {"testid=44"} < set(of_job["args"])
 
 
 @pytest.mark.usefixtures("chart_tool")

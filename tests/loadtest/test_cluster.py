@@ -1,4 +1,4 @@
-"""What is fetched of a run in a cluster: the reports, out of the pod's log."""
+"""A run in a cluster: what is fetched of it, out of the pod's log, and what becomes of the release."""
 
 import json
 from pathlib import Path

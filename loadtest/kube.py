@@ -1,0 +1,31 @@
+"""The programs helm and kubectl, against the current context."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+
+class ClusterError(Exception):
+    """helm or kubectl failed, or the Job did not start; the message has what was said."""
+
+
+def json_of(command: Sequence[str]) -> Any:
+    """What a command prints, as JSON. Raises ClusterError."""
+    return json.loads(output_of(command))
+
+
+def output_of(command: Sequence[str], *, start_new_session: bool = False) -> str:
+    """What a command prints. Raises ClusterError with what it said where it is missing or fails.
+
+    ``start_new_session``: Ctrl-C in a terminal, which goes to every program of its session, does not reach it.
+    """
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=600, start_new_session=start_new_session
+        )
+    except FileNotFoundError:
+        raise ClusterError(f"{command[0]} is missing") from None
+    if done.returncode != 0:
+        raise ClusterError(f"{' '.join(command[:5])}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
