@@ -33,7 +33,7 @@ from loadtest.change_stages import STAGES as CHANGES
 from loadtest.checklist import as_markdown
 from loadtest.cluster import run_in_cluster
 from loadtest.generator import GeneratorMissing, find_k6, run
-from loadtest.guide import STAGES, run_guide, token_seconds, write_report
+from loadtest.guide import STAGES, MixedRuns, run_guide, token_seconds, write_report
 from loadtest.kube import ClusterError
 from loadtest.model import measurements
 from loadtest.model.calibration import calibrate
@@ -94,7 +94,7 @@ def guide(url: str | None, out: Path | None, stages: tuple[str, ...]) -> None:
         folder = out or _folder("guide")
         with _target(url, token_seconds(environ)) as target:
             path, passed = run_guide(target, folder, environ, click.echo, time.monotonic, only=stages or STAGES)
-    except (KeyError, GeneratorMissing) as error:
+    except (KeyError, GeneratorMissing, MixedRuns) as error:
         _end(Exit.USAGE, str(error.args[0]))
     except (ServerError, OSError) as error:
         _end(Exit.NOT_RUN, str(error))

@@ -73,7 +73,7 @@ def _memory(stage: Stage | None) -> Line:
 
 def _cpu(stage: Stage | None) -> Line:
     what, wanted = "CPU under normal load (100 introspections/s)", "< 50 % of a core"
-    if stage is None or stage.usage is None:
+    if stage is None or stage.usage is None or stage.usage.cpu_cores is None:
         return _unmeasured(what, wanted)
     return Line(what, wanted, f"{stage.usage.cpu_cores:.1%}", stage.usage.cpu_cores < 0.5)
 

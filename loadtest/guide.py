@@ -22,6 +22,27 @@ TOKEN_SECONDS = 600
 minutes), and a third of endurance, so that the number of live tokens settles and growth beyond it is a leak."""
 
 
+class MixedRuns(Exception):
+    """A folder's stages would be of several commits, or of several lengths; the message says which."""
+
+
+def must_be_alike(before: RunFacts, now: RunFacts, folder: Path) -> None:
+    """Raises MixedRuns where stages of now do not belong to a report of before."""
+    for what, one, other in (
+        ("commit", before.machine.commit, now.machine.commit),
+        ("settings", _said(before.settings), _said(now.settings)),
+    ):
+        if one != other:
+            raise MixedRuns(
+                f"{folder} is a run of {what} {one}, and this would be of {other}: one report is of one {what}; "
+                "give the same, or another folder with --out"
+            )
+
+
+def _said(settings: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in sorted(settings.items())) or "(none)"
+
+
 def token_seconds(environ: Mapping[str, str]) -> int:
     """The life of a token in a run that ``DURATION_FACTOR`` stretches or shortens."""
     return max(60, round(TOKEN_SECONDS * float(environ.get("DURATION_FACTOR", "1"))))
@@ -38,11 +59,15 @@ def run_guide(
 ) -> tuple[Path, bool]:
     """Run the stages, each into its own folder; with ``only`` some of them again in the folder of an earlier run.
 
-    Returns the report's path, and whether every line of the checklist passed.
+    Returns the report's path, and whether every line of the checklist passed. Raises MixedRuns where what the folder
+    has is of another commit or of other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "run.json").exists():
-        write_json(folder / "run.json", RunFacts(_utc(), target.where, describe(), environ))
+    facts = RunFacts(_utc(), target.where, describe(), environ)
+    if (folder / "run.json").exists():
+        must_be_alike(read_record(folder).facts, facts, folder)
+    else:
+        write_json(folder / "run.json", facts)
     chosen = [(index, name) for index, name in enumerate(STAGES, 1) if name in only]
     for index, name in chosen:
         stage = scenario(name)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from loadtest.checklist import Line, as_markdown, checklist
 from loadtest.curves import Axis, Curve, curves
 from loadtest.record import Record, Stage
+from loadtest.scrape import Usage
 from loadtest.verdict import Exit
 
 MEMORY_CHART, CPU_CHART = "resident.svg", "cpu.svg"
@@ -71,10 +72,15 @@ def _row(stage: Stage) -> str:
     requests = sum(e.requests for e in asked)
     failed = round(sum(e.requests * e.failed for e in asked))
     cells.append(f"{failed:,} of {requests:,}" if requests else "")
-    cells.append("" if stage.usage is None else f"{stage.usage.cpu_cores:.0%}")
-    cells.append("" if stage.usage is None else f"{stage.usage.resident_after_bytes / 1e6:.1f} MB")
+    cells += ("", "") if stage.usage is None else _usage(stage.usage)
     cells.append(f"{stage.samples[-1].live_tokens:,.0f}" if stage.samples else "")
     return f"| {' | '.join(cells)} |"
+
+
+def _usage(usage: Usage) -> tuple[str, str]:
+    cpu, resident = usage.cpu_cores, usage.resident_after_bytes
+    unknown = "not measured"
+    return unknown if cpu is None else f"{cpu:.0%}", unknown if resident is None else f"{resident / 1e6:.1f} MB"
 
 
 def charts(record: Record) -> Mapping[str, str]:

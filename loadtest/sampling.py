@@ -1,7 +1,7 @@
 """The service's own figures while a load test runs, taken every few seconds like Prometheus takes them.
 
 Rules:
-- A scrape that fails is left out and counted; it never ends a run that is half an hour old.
+- A scrape that fails, or lacks a figure, is left out and counted; it never ends a run that is half an hour old.
 - What is kept is as read: shares and trends are computed from the file, so an old run can be judged again.
 """
 
@@ -80,20 +80,22 @@ class Sampling(AbstractContextManager["Sampling"]):
         while True:
             at = time.monotonic() - began
             try:
-                series = scrape.parse(self._fetch(self._url))
+                self.samples.append(_sample(at, scrape.parse(self._fetch(self._url))))
             except (OSError, ValueError):
                 self.failed += 1
-            else:
-                self.samples.append(
-                    Sample(
-                        at,
-                        scrape.plain(series, "process_cpu_seconds_total"),
-                        scrape.plain(series, "process_resident_memory_bytes"),
-                        scrape.plain(series, "active_tokens"),
-                    )
-                )
             if self._ended.wait(self._interval):
                 return
+
+
+def _sample(at: float, series: scrape.Series) -> Sample:
+    """Raises ValueError where the service does not tell one of the figures."""
+    figures = []
+    for name in ("process_cpu_seconds_total", "process_resident_memory_bytes", "active_tokens"):
+        value = scrape.plain(series, name)
+        if value is None:
+            raise ValueError(f"the service tells no {name}")
+        figures.append(value)
+    return Sample(at, *figures)
 
 
 def write(path: Path, samples: Iterable[Sample]) -> None:

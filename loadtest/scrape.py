@@ -31,28 +31,28 @@ def parse(text: str) -> Series:
 class Usage(msgspec.Struct, frozen=True):
     """What the service took between two scrapes."""
 
-    cpu_cores: float
-    """CPU seconds for each second."""
-    resident_before_bytes: float
-    resident_after_bytes: float
+    cpu_cores: float | None
+    """CPU seconds for each second; None where the service tells none, as on a system without /proc."""
+    resident_before_bytes: float | None
+    resident_after_bytes: float | None
     limiter_p99_ms: float | None
     """The 99th percentile of a rate limiter's decision (upper end of its bucket); None where none was measured."""
 
 
 def usage(before: Series, after: Series, seconds: float) -> Usage:
     """The difference of two scrapes that are ``seconds`` apart."""
-    cpu = plain(after, "process_cpu_seconds_total") - plain(before, "process_cpu_seconds_total")
+    cpu = [plain(series, "process_cpu_seconds_total") for series in (before, after)]
     return Usage(
-        cpu / seconds,
+        None if cpu[0] is None or cpu[1] is None else (cpu[1] - cpu[0]) / seconds,
         plain(before, "process_resident_memory_bytes"),
         plain(after, "process_resident_memory_bytes"),
         _quantile_ms(before, after, "rate_limit_duration_seconds", 0.99),
     )
 
 
-def plain(series: Series, name: str) -> float:
-    """The value of a series without labels; 0 where there is none."""
-    return series.get((name, ()), 0.0)
+def plain(series: Series, name: str) -> float | None:
+    """The value of a series without labels; None where there is none, which is not 0."""
+    return series.get((name, ()))
 
 
 def _quantile_ms(before: Series, after: Series, name: str, quantile: float) -> float | None:

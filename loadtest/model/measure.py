@@ -180,7 +180,7 @@ def _costs(bench: _Bench, server: Server, other: Server) -> dict[str, float]:
 
 def _batches(bench: _Bench) -> tuple[float, float]:
     series = scrape.parse(scrape.fetch(f"http://127.0.0.1:{bench.metrics_port}/metrics"))
-    return scrape.plain(series, "store_batch_size_sum"), scrape.plain(series, "store_batch_size_count")
+    return scrape.plain(series, "store_batch_size_sum") or 0.0, scrape.plain(series, "store_batch_size_count") or 0.0
 
 
 def _deliveries(bench: _Bench) -> float:

@@ -154,5 +154,23 @@ def test_usage_is_the_difference_of_two_scrapes() -> None:
     assert used == Usage(0.25, 7e7, 7.2e7, 0.1)
 
 
+@pytest.mark.parametrize("name", ["process_cpu_seconds_total", "process_resident_memory_bytes"])
+@pytest.mark.parametrize("scrape", [0, 1])
+def test_a_series_that_is_missing_is_no_zero(name: str, scrape: int) -> None:
+    texts = [BEFORE, AFTER]
+    texts[scrape] = "".join(line for line in texts[scrape].splitlines(keepends=True) if not line.startswith(name))
+    used = usage(parse(texts[0]), parse(texts[1]), 20)
+    resident = (used.resident_before_bytes, used.resident_after_bytes)
+    assert (used.cpu_cores is None) == (name == "process_cpu_seconds_total")
+    assert (resident[scrape] is None) == (name == "process_resident_memory_bytes")
+
+
+def test_cpu_that_is_not_told_is_not_measured_and_no_pass() -> None:
+    changed = structs.replace(STAGES["basic"], usage=Usage(None, None, None, 0.05))
+    lines = checklist({**STAGES, "basic": changed})
+    assert failing(lines) == ["CPU under normal load (100 introspections/s)"]
+    assert "| < 50 % of a core | not measured | FAIL |" in as_markdown(lines)
+
+
 def test_no_observation_is_no_figure() -> None:
     assert usage(parse(BEFORE), parse(BEFORE), 20).limiter_p99_ms is None

@@ -5,12 +5,14 @@ import threading
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from benchmarks.machine import Machine
 from loadtest import guide_page, sampling
-from loadtest.guide import token_seconds, write_report
+from loadtest.guide import MixedRuns, must_be_alike, run_guide, token_seconds, write_report
 from loadtest.record import RunFacts, StageEnd, read_record, write_json
 from loadtest.sampling import Sample, Sampling
+from loadtest.target import Target
 from loadtest.verdict import Exit
 
 SCRAPE = """process_cpu_seconds_total {cpu}
@@ -51,6 +53,43 @@ def test_samples_are_taken_until_the_block_ends_and_a_failed_one_is_left_out(tmp
     assert [(s.cpu_seconds, s.resident_bytes, s.live_tokens) for s in written] == [
         (s.cpu_seconds, 70e6, 12) for s in taken.samples
     ]
+
+
+@pytest.mark.parametrize("name", ["process_cpu_seconds_total", "process_resident_memory_bytes", "active_tokens"])
+def test_a_scrape_that_lacks_a_figure_is_no_sample(tmp_path: Path, name: str) -> None:
+    service = Service(enough=2)
+
+    def lacking(url: str) -> str:
+        return "".join(line for line in service.fetch(url).splitlines(keepends=True) if not line.startswith(name))
+
+    with Sampling("http://127.0.0.1/metrics", tmp_path / "usage.csv", interval=0.001, fetch=lacking) as taken:
+        assert service.seen.wait(30)
+    assert taken.samples == []
+    assert taken.failed >= 2
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "says"),
+    [
+        (FACTS, replace(FACTS, machine=replace(FACTS.machine, commit="def")), "commit abc, and this would be of def"),
+        (FACTS, replace(FACTS, settings={"DURATION_FACTOR": "0.1"}), "DURATION_FACTOR=0.1"),
+    ],
+)
+def test_stages_of_another_run_are_refused(before: RunFacts, now: RunFacts, says: str, tmp_path: Path) -> None:
+    with pytest.raises(MixedRuns, match=says):
+        must_be_alike(before, now, tmp_path)
+
+
+def test_a_stage_again_of_the_same_commit_belongs_to_the_report(tmp_path: Path) -> None:
+    must_be_alike(FACTS, replace(FACTS, began="2026-05-05 12:00"), tmp_path)
+
+
+def test_a_folder_of_another_commit_is_left_alone(tmp_path: Path) -> None:
+    write_json(tmp_path / "run.json", FACTS)
+    target = Target({}, None)
+    with pytest.raises(MixedRuns, match="commit abc"):
+        run_guide(target, tmp_path, {}, print, lambda: 0.0, only=("basic",))
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
 @pytest.mark.parametrize(
