@@ -10,7 +10,8 @@ from app.cli.configuration import UnusableConfiguration
 from app.config.problems import ConfigurationError, Problem
 from app.config.settings import Settings
 from app.observability.audit import Audit, open_audit
-from app.observability.audit_writer import AuditWriter, Destination
+from app.observability.audit_destination import Destination, WriteFailed
+from app.observability.audit_writer import AuditWriter
 
 ACTOR = "command"
 """Who changed something, for the audit."""
@@ -30,7 +31,10 @@ def command_audit(settings: Settings) -> Audit:
 
 class _StandardError(Destination):
     def write(self, lines: bytes) -> None:
-        click.echo(lines, err=True, nl=False)
+        try:
+            click.echo(lines, err=True, nl=False)
+        except OSError as error:
+            raise WriteFailed(0) from error
 
 
 def _nothing(_count: int) -> None:

@@ -20,9 +20,18 @@ from typing import Protocol
 
 import msgspec
 
-from app.observability.audit_writer import AuditWriter, destination
+from app.observability.audit_destination import destination
+from app.observability.audit_writer import AuditWriter, Worth
 
 RECENT = 50
+_WORTH = {
+    "token.revoked": Worth.TOKENS_ENDED,
+    "refresh_token.reused": Worth.TOKENS_ENDED,
+    "key.rotated": Worth.OPERATORS,
+    "key.revoked": Worth.OPERATORS,
+    "admin.changed": Worth.OPERATORS,
+}
+"""Of which events some places are kept for; no others."""
 
 
 class Outcome(StrEnum):
@@ -212,7 +221,7 @@ class Audit:
             moment = datetime.fromtimestamp(self._now(), UTC)
             told = AuditEvent(moment, event, outcome, **members)  # type: ignore[arg-type]
             self._recent.append(told)
-            self._writer.put(told)
+            self._writer.put(told, _WORTH.get(event, Worth.USUAL))
 
 
 def silent_audit() -> Audit:

@@ -2,97 +2,67 @@
 
 Rules:
 - Any thread may put an event in, and none ever waits: past :data:`MAX_WAITING` events one more is dropped, and counted.
+- Some events are worth more than others (:class:`Worth`), and find room where those do not: no flood of refusals, which
+  anybody can cause, drops the word of a key that was revoked.
 - The thread sleeps while there is nothing to write, and gathers for :data:`GATHER_SECONDS` before it writes, so that
   a busy service pays one wake-up for many events.
 - An event is encoded by who puts it in, in 0.2 µs: encoded on the thread, a twentieth of a second later, its parts have
   left the processor's caches, which cost issuance three times as much as the audit itself.
 - Lines are written whole, in the order of the events, a bounded number at a time. A destination that blocks holds the
-  thread, never the loop; one that fails costs its events, which are counted as dropped.
-- A file is opened again when another has taken its name, so that it can be rotated by renaming.
+  thread, never the loop; one that fails costs the events that it did not take whole, which are counted as dropped.
 - :meth:`AuditWriter.close` writes what waits, for a bounded time.
 """
 
 import contextlib
 import logging
-import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from enum import IntEnum
 
 import msgspec
+
+from app.observability.audit_destination import Destination, WriteFailed
 
 logger = logging.getLogger("app.audit")
 
 MAX_WAITING = 20_000
 """Lines that may wait: at some 500 bytes each, 10 MB."""
+RESERVE = 2_000
+"""Lines more for each step of :class:`Worth`."""
 GATHER_SECONDS = 0.05
 CLOSE_SECONDS = 5.0
 _AT_ONCE = 256
 """Lines of one write: some 100 kB."""
-_FILE_MODE = 0o640
 
 
-class Destination:
-    """Where lines go: a standard stream, or a file that may be rotated by renaming."""
+class Worth(IntEnum):
+    """Which events find room where others do not, from the least on."""
 
-    def __init__(self, descriptor: int | None = None, path: Path | None = None) -> None:
-        self._descriptor = descriptor
-        self._path = path
-
-    def check(self) -> None:
-        """Open the destination. Raises OSError where it cannot be written to."""
-        self._open()
-
-    def write(self, lines: bytes) -> None:
-        """Write whole lines. Raises OSError."""
-        descriptor = self._open()
-        rest = memoryview(lines)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-
-    def close(self) -> None:
-        if self._path is not None and self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    def _open(self) -> int:
-        if self._path is not None and self._descriptor is not None and not self._is_current(self._descriptor):
-            self.close()
-        if self._descriptor is None:
-            assert self._path is not None  # noqa: S101 - narrows the type: a stream is always open
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
-        return self._descriptor
-
-    def _is_current(self, descriptor: int) -> bool:
-        assert self._path is not None  # noqa: S101 - as above
-        try:
-            named = self._path.stat()
-        except OSError:
-            return False
-        opened = os.fstat(descriptor)
-        return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
-
-
-def destination(name: str) -> Destination | None:
-    """What ``AUDIT_LOG`` names: ``off`` (None), ``stdout``, ``stderr`` or the path of a file."""
-    if name == "off":
-        return None
-    if name == "stdout":
-        return Destination(sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
-    if name == "stderr":
-        return Destination(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2)
-    return Destination(path=Path(name))
+    USUAL = 0
+    """What clients get and are refused: as much as they ask."""
+    TOKENS_ENDED = 1
+    """Revocations, and reuse: clients cause them too, and so they leave room for the next."""
+    OPERATORS = 2
+    """Keys, and what operators change."""
 
 
 class AuditWriter:
     """The queue and its thread, which starts with the first event."""
 
-    def __init__(self, to: Destination, *, on_dropped: Callable[[int], None], max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self,
+        to: Destination,
+        *,
+        on_dropped: Callable[[int], None],
+        max_waiting: int = MAX_WAITING,
+        reserve: int = RESERVE,
+    ) -> None:
+        """``max_waiting`` lines of usual worth may wait, and ``reserve`` more for each step of worth."""
         self._to = to
         self._on_dropped = on_dropped
         self._max_waiting = max_waiting
+        self._bounds = {worth: max_waiting + worth * reserve for worth in Worth}
         self._waiting: deque[bytes] = deque()
         self._wake = threading.Event()
         self._awake = False
@@ -102,10 +72,15 @@ class AuditWriter:
         self._encode = msgspec.json.Encoder().encode
         self._failing = False
 
-    def put(self, event: msgspec.Struct) -> None:
+    @property
+    def crowded(self) -> bool:
+        """Whether half of the places are taken: who has many events to tell, and time, should wait."""
+        return len(self._waiting) > self._max_waiting // 2
+
+    def put(self, event: msgspec.Struct, worth: Worth = Worth.USUAL) -> None:
         """Take an event for writing; never waits. Any thread may call it."""
         waiting = self._waiting
-        if len(waiting) >= self._max_waiting:
+        if len(waiting) >= self._max_waiting and len(waiting) >= self._bounds[worth]:
             self._on_dropped(1)
             return
         try:
@@ -164,10 +139,10 @@ class AuditWriter:
     def _write(self, lines: Sequence[bytes]) -> None:
         try:
             self._to.write(b"\n".join((*lines, b"")))
-        except OSError as error:
-            self._on_dropped(len(lines))
+        except WriteFailed as failure:
+            self._on_dropped(len(lines) - failure.lines)
             if not self._failing:  # said once: a full disk would else fill the log too
-                logger.error("audit events cannot be written: %s", error)  # noqa: TRY400 - its traceback says nothing
+                logger.error("audit events cannot be written: %s", failure.__cause__)  # noqa: TRY400 - its traceback says no more
             self._failing = True
         else:
             if self._failing:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,28 @@ def test_a_refusal_names_the_token_that_was_presented_by_its_hash(audited: Servi
         ("missing_parameter", OTHER.id, None),
     ]
     assert_nothing_secret((tmp_path / "audit.jsonl").read_text())
+
+
+def test_a_disk_that_was_full_costs_the_events_of_that_time_and_no_other(
+    start_service_once: StartService, calls_of: CallsOf, tmp_path: Path
+) -> None:
+    audit = tmp_path / "audit.jsonl"
+    audited = calls_of(start_service_once(AUDIT_LOG=str(audit), KEYS_ALGORITHMS="ES256"))
+
+    def hold_at(size: int) -> None:
+        """No file of the process grows beyond so many bytes."""
+        resource.prlimit(audited.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    before = audited.access_token(BASIC)
+    wait_until(lambda: hash_of(before).encode() in audit.read_bytes(), "its event, behind those of the first keys")
+    size = audit.stat().st_size
+    hold_at(size + 50)
+    audited.access_token(BASIC)
+    wait_until(lambda: audited.metric("audit_events_dropped_total") == 1, "the loss to be counted")
+    hold_at(1_000_000)
+    after = audited.access_token(BASIC)
+    assert audited.process.stop() == 0
+    *told, torn, last = audit.read_text().splitlines()
+    assert len(torn) == 50
+    assert [json.loads(line).get("token_hash") for line in (*told, last)].count(hash_of(before)) == 1
+    assert json.loads(last)["token_hash"] == hash_of(after)

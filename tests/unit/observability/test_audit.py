@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import re
+import resource
 import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ import pytest
 
 from app.endpoints.exchange import Request
 from app.observability.audit import Audit, AuditEvent, Outcome, open_audit, silent_audit
-from app.observability.audit_writer import AuditWriter, Destination
+from app.observability.audit_destination import Destination, WriteFailed
+from app.observability.audit_writer import AuditWriter
 
 PAGE = Path(__file__).parents[3] / "docs" / "operations" / "audit.md"
 NOW = 1_700_000_000.25
@@ -161,6 +164,36 @@ def test_a_destination_that_blocks_makes_nobody_wait_and_what_finds_no_room_is_c
     assert len(lines.events) == 11
 
 
+def test_what_ends_tokens_and_what_operators_do_find_room_where_a_flood_of_refusals_finds_none() -> None:
+    lines, dropped = Lines(), list[int]()
+    lines.open.clear()
+    audit = Audit(writer_to(lines, dropped, max_waiting=10, reserve=4), lambda: NOW)
+    issue(audit)
+    assert lines.asked.wait(10)  # the thread holds one event, and does not come back
+    for _ in range(25):
+        issue(audit)
+    assert sum(dropped) == 15
+    for _ in range(10):  # clients can cause these as well, and fill their places alone
+        audit.token_revoked(REQUEST, TOKEN)
+        audit.refresh_token_reused(REQUEST, REFRESH, family_revoked=True)
+    assert sum(dropped) == 15 + 16
+    audit.key_revoked(actor="command", kid="k-1")
+    audit.key_rotated(actor="service")
+    audit.admin_changed("clients reloaded", actor="service")
+    assert sum(dropped) == 15 + 16
+    issue(audit)
+    assert sum(dropped) == 15 + 16 + 1
+    lines.open.set()
+    audit.close()
+    assert [event["event"] for event in lines.events] == [
+        *["token.issued"] * 11,
+        *["token.revoked", "refresh_token.reused"] * 2,
+        "key.revoked",
+        "key.rotated",
+        "admin.changed",
+    ]
+
+
 def test_closing_waits_for_a_bounded_time_and_counts_what_is_lost() -> None:
     lines, dropped = Lines(), list[int]()
     lines.open.clear()
@@ -202,6 +235,87 @@ def test_a_file_that_was_renamed_is_followed_by_a_new_one(tmp_path: Path) -> Non
     assert (tmp_path / "audit.jsonl.1").read_bytes() == b"one\n"
     assert path.read_bytes() == b"two\n"
     assert path.stat().st_mode & 0o007 == 0
+
+
+@pytest.fixture
+def longest_file() -> Iterator[Callable[[int], None]]:
+    """``longest_file(size)``: no file of this process grows beyond so many bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_line_that_was_torn_takes_no_other_with_it(tmp_path: Path, longest_file: Callable[[int], None]) -> None:
+    to = Destination(path=tmp_path / "audit.jsonl")
+    longest_file(10)
+    with pytest.raises(WriteFailed) as failed:
+        to.write(b"one\ntwo\nthree\nfour\n")
+    assert failed.value.lines == 2
+    longest_file(1000)
+    to.write(b"five\n")
+    to.write(b"six\n")
+    assert (tmp_path / "audit.jsonl").read_bytes() == b"one\ntwo\nth\nfive\nsix\n"
+    longest_file(22)
+    with pytest.raises(WriteFailed) as failed:
+        to.write(b"7\n8\n")
+    assert failed.value.lines == 1
+    longest_file(1000)
+    to.write(b"nine\n")
+    to.close()
+    assert (tmp_path / "audit.jsonl").read_bytes() == b"one\ntwo\nth\nfive\nsix\n7\nnine\n"
+
+
+def test_a_line_that_an_earlier_process_left_torn_takes_no_other_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    for before, after in ((b"", b"new\n"), (b"whole\n", b"whole\nnew\n"), (b"to", b"to\nnew\n")):
+        path.write_bytes(before)
+        to = Destination(path=path)
+        to.write(b"new\n")
+        to.close()
+        assert path.read_bytes() == after
+
+
+def test_a_pipe_that_takes_lines_in_pieces_gets_them_whole() -> None:
+    reader, writing = os.pipe()
+    os.set_blocking(writing, False)
+    line = b"x" * 999 + b"\n"
+    failures: list[Exception] = []
+
+    def write() -> None:
+        try:
+            Destination(writing).write(line * 1000)
+        except (OSError, WriteFailed) as failure:
+            failures.append(failure)
+        os.close(writing)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with os.fdopen(reader, "rb") as pipe:
+        taken = pipe.read()
+    writer.join()
+    assert failures == []
+    assert taken == line * 1000
+
+
+def test_what_a_torn_write_costs_is_counted_and_the_rest_is_not(
+    tmp_path: Path, longest_file: Callable[[int], None]
+) -> None:
+    lines, dropped = Lines(), list[int]()
+    issue(Audit(writer := writer_to(lines, []), lambda: NOW))
+    writer.close()
+    length = len(lines.taken)
+    audit = Audit(AuditWriter(Destination(path=tmp_path / "a"), on_dropped=dropped.append), lambda: NOW)
+    longest_file(2 * length + length // 2)
+    for _ in range(5):
+        issue(audit)
+    audit.close()
+    assert sum(dropped) == 3
+    longest_file(10 * length)
+    issue(audit)
+    audit.close()
+    told = (tmp_path / "a").read_bytes().splitlines(keepends=True)
+    assert [line == lines.taken for line in told] == [True, True, False, True]
+    assert sum(dropped) == 3
 
 
 def test_a_destination_that_fails_costs_its_events_and_they_are_counted(caplog: pytest.LogCaptureFixture) -> None:
