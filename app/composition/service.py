@@ -117,6 +117,7 @@ class Service:
         self._tasks: list[asyncio.Task[None]] = []
         self._sampler = Sampler(metrics, store, keeper, monotonic=clock.monotonic, now=clock.unix_now)
         issuer = settings.listeners.external_base_url
+        self._admission = self._make_admission(issuer)
         self._signed_tokens = SignedTokens(lambda: keeper.ring, issuer, metrics.unknown_kid.inc)
         self._edge = Edge(
             metrics=metrics,
@@ -129,6 +130,9 @@ class Service:
             addresses=ClientAddresses([ip_network(network) for network in settings.listeners.trusted_proxies]),
             traces=traces,
             request_log=request_log(settings.process),
+            count_malformed=lambda request, refusal: self._admission.count_malformed(
+                request, refusal, clock.unix_now()
+            ),
         )
         self.transport_headers = self._edge.transport_headers
         self._health = HealthEndpoints(self._read_health, self._read_readiness)
@@ -204,10 +208,7 @@ class Service:
             stopwatch=clock.stopwatch,
         )
 
-    # ------------------------------------------------------------------ applications
-
-    def _public_application(self, issuer: str) -> App:
-        settings, metrics, edge = self.settings, self.metrics, self._edge
+    def _make_admission(self, issuer: str) -> Admission:
         authenticator = ClientAuthenticator(
             find_client=self.registry.get,
             store=self.store,
@@ -220,7 +221,13 @@ class Service:
             assertion_audiences=(issuer, issuer + metadata.TOKEN_PATH),
             monotonic=clock.monotonic,
         )
-        admission = Admission(authenticator, self._limits)
+        return Admission(authenticator, self._limits)
+
+    # ------------------------------------------------------------------ applications
+
+    def _public_application(self, issuer: str) -> App:
+        settings, metrics, edge = self.settings, self.metrics, self._edge
+        admission = self._admission
         token = TokenEndpoint(
             grants=self._grants,
             admission=admission,
@@ -322,7 +329,7 @@ class Service:
             issuer=issuer,
             now=clock.unix_now,
         )
-        revocation = bulk_revocation(self.settings, self.store, self._signed_tokens)
+        revocation = bulk_revocation(self.settings, self.store, self._signed_tokens, self.audit)
         listeners = self.settings.listeners
         application: Any = admin_application(
             authorization=authorization,
@@ -420,7 +427,7 @@ def request_log(process: ProcessSettings) -> RequestLog | None:
     return RequestLog(level, sampler)
 
 
-def bulk_revocation(settings: Settings, store: TokenStore, signed_tokens: SignedTokens) -> BulkRevocation:
+def bulk_revocation(settings: Settings, store: TokenStore, signed_tokens: SignedTokens, audit: Audit) -> BulkRevocation:
     """What operators end many tokens with."""
     tokens, redis = settings.tokens, settings.store
     cached = redis.redis_url is not None and redis.cache_max_entries > 0
@@ -433,6 +440,7 @@ def bulk_revocation(settings: Settings, store: TokenStore, signed_tokens: Signed
         staleness_seconds=redis.cache_max_staleness_seconds if cached else 0.0,
         now=clock.unix_now,
         monotonic=clock.monotonic,
+        audit_is_crowded=lambda: audit.crowded,
     )
 
 

@@ -3,6 +3,8 @@
 1. Authenticate the client; nothing about tokens or grants is said before that. A failure counts against the address
    that it came from, and against nobody's limit.
 2. Count the request against the client's limit.
+   What is refused before, because it cannot be read, counts too: against the limit of the client that its header
+   proves, else as a failure of the address that it came from. No neighbour pays: failures delay failures alone.
 3. Use up the client's assertion, where it has one. Last, so that a refusal by the limit leaves it good for another try,
    and a client over its limit cannot fill the store with one-time values.
 """
@@ -45,6 +47,22 @@ class Admission:
         """
         admission = self.admit_at_once(request, parameters, now)
         return admission if isinstance(admission, Client) else await admission
+
+    def count_malformed(self, request: Request, refusal: ProtocolError, now: float) -> ProtocolError:
+        """Count a request that was refused before its client was known; what to answer: the refusal, or 429.
+
+        ``now`` is Unix seconds.
+        """
+        client = self._authenticator.authenticate_by_header(request, now)
+        if client is None:
+            return self._limits.failed(request, refusal)
+        try:
+            waiting = self._limits.admit(request, client)
+        except ProtocolError as limited:
+            return limited
+        if waiting is not None:
+            waiting.close()  # counted all the same: replicas that share the limit know of its end by the next request
+        return refusal
 
     async def _admit_anew(self, request: Request, parameters: Parameters, now: float) -> Client:
         try:

@@ -15,7 +15,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error
 
 from app.endpoints.waiting_room import PLACES, Attempt, Places, WaitingRoom
-from app.ratelimit.failures import network_of
+from app.protocol.networks import network_of
 
 
 class Argon2idVerifier:

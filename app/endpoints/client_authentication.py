@@ -27,10 +27,11 @@ from app.protocol.client_auth import (
     SecretCredentials,
     generated_secret_ends,
     looks_generated,
+    read_basic,
     read_credentials,
 )
 from app.protocol.errors import ProtocolError, invalid_client
-from app.protocol.form import Parameters
+from app.protocol.form import NO_PARAMETERS, Parameters
 from app.storage.interface import TokenStore
 
 _ASSERTION = ""
@@ -87,6 +88,44 @@ class ClientAuthenticator:
                 return None
         request.client_id = proof.client.id
         return proof.client
+
+    def authenticate_by_header(self, request: Request, now: float) -> Client | None:
+        """The client that a request's header proves by itself and at once; None where it proves none.
+
+        For requests that are refused whoever sent them. Nothing that might be guessed is compared here: an answer that
+        differs would tell a guesser more than the delay allows. So a secret that is not of the generated form counts
+        only from an address that has proved it. ``now`` is Unix seconds.
+        """
+        if request.authorization is None:
+            return None
+        client = self.authenticate_again(request, NO_PARAMETERS, now)
+        if client is not None:
+            return client
+        try:
+            given = read_basic(request.authorization)
+        except ProtocolError:
+            return None
+        is_generated = looks_generated(given.secret)
+        if not is_generated and not self._proved_here.knows(
+            request.peer, given.client_id, given.secret, self._monotonic()
+        ):
+            return None
+        client = self._find_client(given.client_id)
+        secrets = client.live_secrets(now) if client is not None else ()
+        proved = generated_secret_ends(given.secret, secrets)
+        if (
+            client is None
+            or client.auth_method is not given.method
+            or not (proved is not None or self._is_remembered(given.secret, secrets))
+        ):
+            request.named = given.client_id
+            return None
+        request.client_id = client.id
+        if proved is not None:
+            request.proof = self._known.remember(
+                request.authorization, client, proved, peer=request.peer, everywhere=is_generated
+            )
+        return client
 
     def _holds(self, proof: Proof, now: float) -> bool:
         return now < proof.until and self._find_client(proof.client.id) is proof.client
@@ -149,10 +188,9 @@ class ClientAuthenticator:
     async def _matches_chosen_secret(
         self, request: Request, client: Client | None, secret: str, secrets: tuple[ClientSecret, ...]
     ) -> bool:
-        chosen = [candidate.argon2id for candidate in secrets if candidate.argon2id is not None]
-        if any(self._verified.knows(phc, secret, self._monotonic()) for phc in chosen):
+        if self._is_remembered(secret, secrets):
             return True  # whatever others do: who was right a moment ago waits behind nobody's guesses
-        for phc in chosen:
+        for phc in _chosen(secrets):
             assert client is not None  # noqa: S101 - narrows the type: who has secrets is one
             self._refuse_in_delay(request, secret)  # which may have begun while the hash before was made
             try:
@@ -166,6 +204,10 @@ class ClientAuthenticator:
                 self._verified.remember(phc, secret, self._monotonic())
                 return True
         return False
+
+    def _is_remembered(self, secret: str, secrets: tuple[ClientSecret, ...]) -> bool:
+        """Whether it was found to be one of those that are argon2id, a while ago at most."""
+        return any(self._verified.knows(phc, secret, self._monotonic()) for phc in _chosen(secrets))
 
     async def _by_assertion(
         self, request: Request, credentials: AssertionCredentials, now: float
@@ -212,6 +254,10 @@ def require_confidential(client: Client) -> None:
     """Refuse public clients (RFC 7662 section 2.1: introspection requires authorization). Raises ProtocolError."""
     if client.auth_method is ClientAuthMethod.NONE:
         raise invalid_client("public_client")
+
+
+def _chosen(secrets: tuple[ClientSecret, ...]) -> list[str]:
+    return [candidate.argon2id for candidate in secrets if candidate.argon2id is not None]
 
 
 def _require_method(client: Client, method: ClientAuthMethod) -> None:

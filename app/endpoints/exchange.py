@@ -7,6 +7,9 @@ import msgspec
 
 from app.model.clients import Client
 from app.observability.tracing import RequestSpan
+from app.protocol.errors import ProtocolError
+from app.protocol.form import parse_body
+from app.protocol.opaque_token import has_form_of_token
 
 Header = tuple[bytes, bytes]
 Headers = tuple[Header, ...]
@@ -105,9 +108,20 @@ class Request(msgspec.Struct, gc=False):
     header proved something; it belongs to the header: who keeps the one may keep the other."""
     span: RequestSpan | None = None
     """Its record, if it is one of those that are traced."""
-    token: str | None = None
-    """What it gave as the refresh token that it uses, or the token that it ends, whatever that is: for the audit of
-    refusals."""
+
+    def presented_token(self) -> str | None:
+        """The token that it is about, to be used, ended or looked at, if it has the form of one: for the audit.
+
+        Read from the body anew: whoever is answered needs it no more, and those who are refused are few.
+        """
+        if self.operation is None:
+            return None
+        name = "refresh_token" if self.operation in ("issue", "refresh") else "token"
+        try:
+            text = parse_body(self.content_type, self.body, allow_json=True).get(name)
+        except ProtocolError:
+            return None
+        return text if text is not None and has_form_of_token(text) else None
 
 
 class Response(msgspec.Struct, gc=False):

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from app.endpoints.exchange import Proof
 from app.model.clients import Client
 from app.randomness import RandomBytes
-from app.ratelimit.failures import network_of
+from app.protocol.networks import network_of
 
 
 class VerifiedSecrets:
@@ -103,7 +103,7 @@ class ProvedHere:
                 del self._of_client[fullest]
 
     def _name(self, address: str | None, client_id: str, secret: str) -> bytes:
-        network = network_of(address) if address is not None and ":" in address else address
+        network = None if address is None else network_of(address)
         # Length-prefixed, so that no other three have the same name.
         pair = f"{network}\n{len(client_id)}:{client_id}{secret}"
         return hmac.digest(self._key, pair.encode(errors="surrogatepass"), "sha256")

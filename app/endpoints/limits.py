@@ -6,6 +6,7 @@
 | client | requests of a public client, in tables of their own: anybody may use its name | client and address |
 | introspection | introspection by clients that are let see others' tokens; off by default | client |
 | failure | failed client authentication | address and client, and address alone |
+| | what cannot be read, from nobody that proves who it is (:mod:`app.endpoints.admission`) | address alone |
 | secret_check | chosen secrets that wait to be verified (:mod:`app.endpoints.waiting_room`) | address, stored hash |
 
 A refusal is 429 with ``Retry-After`` (RFC 6585 section 4) and the fields ``RateLimit-Policy`` and ``RateLimit``
@@ -23,8 +24,10 @@ from app.endpoints.waiting_room import PLACES
 from app.model.clients import Client, ClientAuthMethod, IntrospectionPolicy
 from app.observability.audit import Audit
 from app.observability.metrics import Metrics
+from app.observability.repetition import Repetition
 from app.protocol.errors import ErrorCode, ProtocolError, Quota
-from app.ratelimit.failures import Failures, network_of
+from app.protocol.networks import network_of
+from app.ratelimit.failures import Failures
 from app.ratelimit.limiter import RateLimiter
 
 INTROSPECT = "introspect"
@@ -36,8 +39,6 @@ TIMED_ONE_IN = 8
 """Of the decisions about clients so many are one whose duration is measured: to look at the clock twice, and to count
 what it said, takes as long as the decision does."""
 _MINUTE = 60
-_TELL_AGAIN_SECONDS = 60.0
-_MAX_TOLD = 10_000
 _REASONS = {FAILURE: "too_many_failures", SECRET_CHECK: "argon2id_queue"}
 SWEEP_SECONDS = 0.25
 """Between two shards: all of them in 16 seconds."""
@@ -88,7 +89,7 @@ class Limits:
         self._audit = audit
         self._monotonic = monotonic
         self._stopwatch = stopwatch
-        self._told: dict[tuple[str, str], list[float]] = {}
+        self._hits = Repetition()
         self._allowed = {limit: metrics.rate_limit_allowed(limit) for limit in (CLIENT, INTROSPECTION)}
         self._turn = 0
 
@@ -152,7 +153,7 @@ class Limits:
         return self._refusal(request, quota, f"{_network(request.peer)}\n{client.id}", 1.0)
 
     def failed(self, request: Request, refusal: ProtocolError) -> ProtocolError:
-        """Count a failed authentication; what to answer: the refusal, or 429 from those who fail too often."""
+        """Count what failed before anybody was let in; what to answer: the refusal, or 429 from who fails too often."""
         wait = self._failures.failed(request.peer, request.named, self._monotonic())
         if wait > 0:
             return self.in_delay(request, wait)
@@ -192,17 +193,10 @@ class Limits:
 
     def _tell(self, request: Request, limit: str, key: str) -> None:
         """One audit event for the first refusal of a key in a minute, with how many came before it untold."""
-        now = self._monotonic()
-        told = self._told.get((limit, key))
-        if told is not None and now < told[0]:
-            told[1] += 1
-            return
-        self._audit.limit_hit(request, limit, suppressed=0 if told is None else int(told[1]))
-        self._told.pop((limit, key), None)
-        self._told[limit, key] = [now + _TELL_AGAIN_SECONDS, 0]
-        if len(self._told) > _MAX_TOLD:
-            del self._told[next(iter(self._told))]
+        untold = self._hits.untold((limit, key), self._monotonic())
+        if untold is not None:
+            self._audit.limit_hit(request, limit, suppressed=untold)
 
 
 def _network(address: str | None) -> str | None:
-    return network_of(address) if address is not None and ":" in address else address
+    return None if address is None else network_of(address)

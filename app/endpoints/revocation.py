@@ -41,7 +41,6 @@ class RevocationEndpoint:
         """
         now = self._now()
         parameters = read_parameters(request)
-        request.token = parameters.get("token")
         client = await self._admission.admit(request, parameters, now)
         # token_type_hint is not needed: the kind is known from the token.
         token = parameters.require("token")

@@ -67,7 +67,6 @@ class TokenEndpoint:
             self._plain.keep(request, parameters)
             if parameters.get("grant_type") == RefreshToken.grant_type:
                 request.operation = "refresh"
-                request.token = parameters.get("refresh_token")
         # 2. Who asks, and whether it may ask again already; only then may anything be said about the grant.
         client = self._admission.admit_at_once(request, parameters, now)
         if isinstance(client, Client):

@@ -8,6 +8,8 @@ Rules:
   its events (``printf %s "$TOKEN" | sha256sum``). A client id is told only where a client of that name exists: people
   paste secrets into the wrong field.
 - Introspection that succeeds is no event: there would be as many as requests.
+- Refusals are told one by one while they are few; of a flood (for the same reason, of the same client or of nobody,
+  from the same address) the rest of a minute is counted, and the number told with the next.
 - An event costs the caller a few microseconds and never a wait (:mod:`app.observability.audit_writer`).
 """
 
@@ -22,8 +24,12 @@ import msgspec
 
 from app.observability.audit_destination import destination
 from app.observability.audit_writer import AuditWriter, Worth
+from app.observability.repetition import Repetition
+from app.protocol.networks import network_of
 
 RECENT = 50
+ONE_BY_ONE = 60
+"""Refusals alike that are told within a minute; an attack is seen by then, and the number of the others follows."""
 _WORTH = {
     "token.revoked": Worth.TOKENS_ENDED,
     "refresh_token.reused": Worth.TOKENS_ENDED,
@@ -85,6 +91,9 @@ class Origin(Protocol):
     peer: str | None
     operation: str | None
 
+    def presented_token(self) -> str | None:
+        """The token that the request is about, if what it gave has the form of one."""
+
 
 def token_hash(token: str) -> str:
     """How events name a token."""
@@ -103,11 +112,17 @@ class Audit:
         self._writer = writer
         self._now = now
         self._recent: deque[AuditEvent] = deque(maxlen=RECENT)
+        self._refusals = Repetition(ONE_BY_ONE)
 
     @property
     def enabled(self) -> bool:
         """Whether events go anywhere: where not, what they would say need not be computed."""
         return self._writer is not None
+
+    @property
+    def crowded(self) -> bool:
+        """Whether much waits to be written: who has many events to tell, and time, should wait with more."""
+        return self._writer is not None and self._writer.crowded
 
     @property
     def recent(self) -> list[AuditEvent]:
@@ -153,9 +168,10 @@ class Audit:
                 )
             )
 
-    def token_revoked(self, request: Origin, token: str) -> None:
-        """A client ended its token; a refresh token's family went with it."""
-        self._of_request("token.revoked", Outcome.SUCCESS, request, token_hash=token_hash(token))
+    def token_revoked(self, request: Origin, token: str, *, actor: str | None = None) -> None:
+        """A client ended its token, or an operator (``actor``) one of a list; a refresh token's family went with it."""
+        if self._writer is not None:
+            self._of_request("token.revoked", Outcome.SUCCESS, request, token_hash=token_hash(token), actor=actor)
 
     def refresh_token_reused(self, request: Origin, token: str, *, family_revoked: bool) -> None:
         """A refresh token came a second time; within the grace its family lives on."""
@@ -164,18 +180,29 @@ class Audit:
 
     # ------------------------------------------------------------------ refusals
 
-    def request_refused(self, request: Origin, reason: str, token: str | None = None) -> None:
-        """A token, or a revocation, was refused to whoever asked; ``token`` is the token that was presented."""
-        presented = None if token is None else token_hash(token)
-        self._of_request("token.refused", Outcome.REFUSED, request, reason=reason, token_hash=presented)
+    def request_refused(self, request: Origin, reason: str) -> None:
+        """A token, or a revocation, was refused to whoever asked; of a flood the first. The event loop's."""
+        self._refused("token.refused", request, reason)
 
     def authentication_failed(self, request: Origin, reason: str) -> None:
-        """Client authentication failed, at any endpoint."""
-        self._of_request("client.refused", Outcome.REFUSED, request, reason=reason)
+        """Client authentication failed, at any endpoint; of a flood the first. The event loop's."""
+        self._refused("client.refused", request, reason)
 
     def limit_hit(self, request: Origin, limit: str, suppressed: int = 0) -> None:
         """A limit of class ``limit`` refused a request; the first of a row, which then are counted."""
-        self._of_request("limit.hit", Outcome.REFUSED, request, limit=limit, suppressed=suppressed)
+        if self._writer is not None:
+            presented = _hash_of_presented(request)
+            self._of_request(
+                "limit.hit", Outcome.REFUSED, request, limit=limit, suppressed=suppressed, token_hash=presented
+            )
+
+    def _refused(self, event: str, request: Origin, reason: str) -> None:
+        if self._writer is None:
+            return
+        untold = self._refusals.untold((event, reason, request.client_id, _network(request.peer)), self._now())
+        if untold is not None:
+            presented = _hash_of_presented(request)
+            self._of_request(event, Outcome.REFUSED, request, reason=reason, token_hash=presented, suppressed=untold)
 
     # ------------------------------------------------------------------ keys and operators
 
@@ -201,8 +228,19 @@ class Audit:
         )
 
     def admin_refused(self, *, request_id: str | None, address: str | None, reason: str) -> None:
-        """The operators' listener turned somebody away."""
-        self._put("admin.refused", Outcome.REFUSED, request_id=request_id, address=address, reason=reason)
+        """The operators' listener turned somebody away; of a flood the first. The event loop's."""
+        if self._writer is None:
+            return
+        untold = self._refusals.untold(("admin.refused", reason, None, _network(address)), self._now())
+        if untold is not None:
+            self._put(
+                "admin.refused",
+                Outcome.REFUSED,
+                request_id=request_id,
+                address=address,
+                reason=reason,
+                suppressed=untold,
+            )
 
     def _of_request(self, event: str, outcome: Outcome, request: Origin, **members: str | int | None) -> None:
         if self._writer is not None:
@@ -222,6 +260,15 @@ class Audit:
             told = AuditEvent(moment, event, outcome, **members)  # type: ignore[arg-type]
             self._recent.append(told)
             self._writer.put(told, _WORTH.get(event, Worth.USUAL))
+
+
+def _hash_of_presented(request: Origin) -> str | None:
+    token = request.presented_token()
+    return None if token is None else token_hash(token)
+
+
+def _network(address: str | None) -> str | None:
+    return None if address is None else network_of(address)
 
 
 def silent_audit() -> Audit:

@@ -12,10 +12,10 @@ Rules:
 """
 
 import hashlib
-from ipaddress import AddressValueError, IPv6Address
 
 import msgspec
 
+from app.protocol.networks import network_of
 from app.ratelimit.limiter import RateLimiter
 
 FREE_FAILURES = 5
@@ -128,14 +128,6 @@ class Failures:
                 self._networks.clear()
             network = self._networks[address] = network_of(address)
         return network
-
-
-def network_of(address: str) -> str:
-    """What counts as one address: an IPv4 address, or the /64 of an IPv6 address."""
-    try:
-        return f"{IPv6Address(address.partition('%')[0]).packed[:8].hex()}::/64"
-    except AddressValueError:
-        return address
 
 
 def _pair(network: str, client_id: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@
 1. a request id (given and sane, or made), and the address that counts: with the head (:mod:`app.web.request_heads`);
 2. the method;
 3. the endpoint;
-4. refusals and failures become responses, here and nowhere else;
+4. refusals and failures become responses, here and nowhere else; what was refused before its client was known counts;
 5. metrics, one log line and one audit event for what went wrong, CORS, ``Connection: close`` while draining.
 """
 
@@ -22,7 +22,6 @@ from app.observability.metrics import Metrics
 from app.observability.request_log import RequestLog
 from app.observability.tracing import NOTHING_TRACED, Traces
 from app.protocol.errors import ErrorCode, ProtocolError, temporarily_unavailable
-from app.protocol.opaque_token import has_form_of_token
 from app.protocol.trace_context import trace_id
 from app.randomness import RandomBytes
 from app.storage.interface import StoreError
@@ -33,8 +32,13 @@ logger = logging.getLogger("app.requests")
 
 _INTERNAL_ERROR = ProtocolError(ErrorCode.SERVER_ERROR, "the service failed to answer; the log has the cause")
 _CLOSE = (b"connection", b"close")
+_OTHERWISE_COUNTED = (ErrorCode.INVALID_CLIENT, ErrorCode.SLOW_DOWN)
 _HAVE_A_LINE = frozenset(range(400, 600)) - {405}
 """Refusals and failures, as they are logged with their reason."""
+
+
+CountMalformed = Callable[[Request, ProtocolError], ProtocolError]
+"""Counts a request that was refused unread; what to answer: the refusal, or that there were too many of them."""
 
 
 class Edge:
@@ -53,6 +57,7 @@ class Edge:
         addresses: ClientAddresses | None = None,
         traces: Traces = NOTHING_TRACED,
         request_log: RequestLog | None = None,
+        count_malformed: CountMalformed = lambda _request, refusal: refusal,
     ) -> None:
         self._metrics = metrics
         self._audit = audit
@@ -67,6 +72,7 @@ class Edge:
         self._traces = traces
         self._sampler = traces.sampler
         self._request_log = request_log
+        self._count_malformed = count_malformed
 
     def request_id(self, given: bytes | None) -> str:
         """The request's id: the one given if it is harmless in logs and headers, else a new one."""
@@ -119,7 +125,16 @@ class Edge:
 
     def _failed(self, route: Route, request: Request, failure: Exception) -> Response:
         if isinstance(failure, ProtocolError):
-            refusal, level = failure, logging.INFO if failure.status < 500 else logging.WARNING
+            refusal = failure
+            # Refused before its client was known; here, so that no endpoint forgets it, and none pays for it.
+            if (
+                request.client_id is None
+                and request.operation is not None
+                and refusal.status < 500
+                and refusal.error not in _OTHERWISE_COUNTED
+            ):
+                refusal = self._count_malformed(request, refusal)
+            level = logging.INFO if refusal.status < 500 else logging.WARNING
         elif isinstance(failure, StoreError):
             refusal, level = temporarily_unavailable(f"store_{failure.kind}"), logging.WARNING
         else:
@@ -155,10 +170,7 @@ class Edge:
             and refusal.error is not ErrorCode.SLOW_DOWN
             and not refusal.reason.startswith("refresh_token_reused")
         ):
-            token = request.token
-            self._audit.request_refused(
-                request, refusal.reason, token if token is not None and has_form_of_token(token) else None
-            )
+            self._audit.request_refused(request, refusal.reason)
 
     def _other_method(self, route: Route, request: Request) -> Response:
         if request.method == "OPTIONS":

@@ -81,7 +81,7 @@ def known_head(
     template = copy_request(request)
     template.body = b""
     # Found out about the one request, not its head's:
-    template.client_id = template.operation = template.span = template.token = None
+    template.client_id = template.operation = template.span = None
     template.named = ""
     head = data[:body_at]
     request_id = _place(head, fields, b"x-request-id") if has_own_id else None

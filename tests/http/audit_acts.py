@@ -107,8 +107,9 @@ ACTS = [
     Act(
         "a query string",
         post(f"{TOKEN}?a=b", BASIC.basic, **CREDENTIALS),
-        no_token(None, "query_string"),
+        no_token(BASIC.id, "query_string"),
     ),
+    Act("a query string of nobody", post(f"{REVOKE}?a=b", None, token="x"), no_token(None, "query_string")),
     Act(
         "another's token to be revoked",
         lambda s: s.calls.revoke(OTHER, s.calls.access_token(BASIC)),
@@ -150,6 +151,11 @@ ACTS = [
         [*issued("admin"), *refused("admin.refused", None, "forbidden")],
     ),
     Act("a list", lambda s: s.admin("revocations/tokens", {"tokens": ["x"]}), changed("revoked a list of 1 tokens")),
+    Act(
+        "a list of tokens",
+        lambda s: s.admin("revocations/tokens", {"tokens": [s.calls.access_token(BASIC), s.calls.access_token(JWT)]}),
+        [*issued("basic"), *issued("jwt"), *[("token.revoked", "success", None, None)] * 2, *changed("revoked a list")],
+    ),
     Act("of a client", lambda s: s.admin("revocations/client", {"client_id": "x"}), changed("revoked all tokens")),
     Act("of a subject", lambda s: s.admin("revocations/subject", {"subject": "x"}), changed("revoked all tokens")),
     Act("before", lambda s: s.admin("revocations/before", {"before": 1_700_000_000}), changed("revoked all tokens")),

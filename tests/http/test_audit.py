@@ -2,14 +2,19 @@
 
 import hashlib
 import json
+import os
 import resource
+import socket
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from app.observability.audit_writer import MAX_WAITING
 from tests.programs.service_calls import ServiceCalls
 from tests.programs.service_clients import (
     AUDITOR,
@@ -19,6 +24,7 @@ from tests.programs.service_clients import (
     OTHER,
     REFRESHER,
     REFRESHER_JWT,
+    with_secret,
     write_clients,
 )
 from tests.programs.service_fixtures import StartService, assert_nothing_secret
@@ -136,6 +142,49 @@ def test_a_refusal_names_the_token_that_was_presented_by_its_hash(audited: Servi
     assert_nothing_secret((tmp_path / "audit.jsonl").read_text())
 
 
+def flood(address: tuple[str, int], count: int) -> None:
+    """Send requests that cannot be read, each from another address, as a trusted proxy tells it."""
+    with socket.create_connection(address, timeout=30) as connection:
+        for first in range(0, count, 100):
+            for number in range(first, first + 100):
+                told = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+                head = f"POST /oauth/revoke?a=b HTTP/1.1\r\nhost: x\r\nx-forwarded-for: {told}\r\n"
+                connection.sendall(f"{head}content-length: 0\r\n\r\n".encode())
+            answered = b""
+            while answered.count(b"HTTP/1.1 400") < 100:
+                answered += connection.recv(65_536)
+
+
+def test_no_flood_of_refusals_drops_what_ends_tokens_and_what_operators_change(
+    start_service_once: StartService, calls_of: CallsOf, tmp_path: Path
+) -> None:
+    audit, clients = tmp_path / "audit", write_clients(tmp_path / "c")
+    os.mkfifo(audit)
+    reader = os.open(audit, os.O_RDONLY | os.O_NONBLOCK)  # which nobody reads for now
+    settings = {"AUDIT_LOG": str(audit), "CLIENTS_FILE": str(clients), "TRUSTED_PROXIES": "127.0.0.0/8"}
+    service = calls_of(start_service_once(**settings, LOG_LEVEL="error", RATE_LIMIT_FAILURES_PER_MINUTE="300"))
+    opaque, first = service.access_token(BASIC), service.token(REFRESHER)["refresh_token"]
+    service.refresh(REFRESHER, first)
+    flood(service.process.address, MAX_WAITING + 2_000)
+    dropped = service.metric("audit_events_dropped_total")
+    assert dropped > 0
+    service.revoke(BASIC, opaque)
+    service.refresh(REFRESHER, first)
+    write_clients(clients, (BASIC,))
+    wait_until(lambda: service.request_token(OTHER).status_code == 401, "the reload")
+    lost = service.metric("audit_events_dropped_total") - dropped
+    os.set_blocking(reader, True)
+    with os.fdopen(reader, "rb") as pipe, ThreadPoolExecutor() as pool:
+        lines = pool.submit(pipe.read)
+        assert service.process.stop() == 0
+        told = [json.loads(line) for line in lines.result(30).splitlines()]
+    names = Counter(event["event"] for event in told)
+    assert names["token.refused"] >= MAX_WAITING
+    assert [names[name] for name in ("token.revoked", "refresh_token.reused", "admin.changed")] == [1, 1, 1]
+    # What found no room all the while: the tokens and refusals of the client that was to go.
+    assert lost > 0
+
+
 def test_a_disk_that_was_full_costs_the_events_of_that_time_and_no_other(
     start_service_once: StartService, calls_of: CallsOf, tmp_path: Path
 ) -> None:
@@ -159,3 +208,38 @@ def test_a_disk_that_was_full_costs_the_events_of_that_time_and_no_other(
     assert len(torn) == 50
     assert [json.loads(line).get("token_hash") for line in (*told, last)].count(hash_of(before)) == 1
     assert json.loads(last)["token_hash"] == hash_of(after)
+
+
+def test_who_fails_or_asks_too_often_is_told_with_the_token_that_it_presented(
+    start_service: StartService, calls_of: CallsOf, tmp_path: Path
+) -> None:
+    limited = with_secret("limited-here", rate_limit_per_minute=1)
+    path = str(tmp_path / "audit.jsonl")
+    audited = calls_of(start_service(AUDIT_LOG=path, clients=(REFRESHER, limited)))
+    given = audited.token(REFRESHER)
+    access, refresh = given["access_token"], given["refresh_token"]
+    asked = {
+        "/oauth/introspect": {"token": access},
+        "/oauth/revoke": {"token": refresh},
+        "/oauth/token": {"grant_type": "refresh_token", "refresh_token": refresh},
+    }
+    for route, form in asked.items():
+        audited.http.post(route, auth=(REFRESHER.id, "wrong"), data=form)
+    audited.http.post("/oauth/introspect", auth=(REFRESHER.id, "wrong"), json={"token": refresh})
+    audited.http.post("/oauth/revoke?a=b", data={"token": access})
+    audited.http.post("/oauth/introspect", auth=(REFRESHER.id, "wrong"), data={"token": CANARY})
+    for _ in range(2):
+        audited.request_introspection(limited, access)
+    assert audited.process.stop() == 0
+    told = [(event["event"], event.get("token_hash")) for event in events(tmp_path)]
+    assert told == [
+        ("token.issued", hash_of(access)),
+        ("client.refused", hash_of(access)),
+        ("client.refused", hash_of(refresh)),
+        ("client.refused", hash_of(refresh)),
+        ("client.refused", hash_of(refresh)),
+        ("token.refused", hash_of(access)),
+        ("client.refused", None),
+        ("limit.hit", hash_of(access)),
+    ]
+    assert_nothing_secret((tmp_path / "audit.jsonl").read_text())

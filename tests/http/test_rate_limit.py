@@ -1,8 +1,12 @@
 """The limit on each client's requests: 429 with Retry-After (RFC 6585 section 4)."""
 
 import hashlib
+import json
+import secrets
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -173,6 +177,61 @@ def test_a_flood_of_guesses_at_a_chosen_secret_costs_no_hashes(guarded: ServiceC
         attempt(guarded, CHOSEN, "wrong", "203.0.113.66")
     unknown = attempt(guarded, CHOSEN, CHOSEN.secret, "203.0.113.66")
     assert_refused(unknown, 429, "slow_down")  # not even looked at: nobody learns whether it was right
+
+
+# ---------------------------------------------------------------------------------------------- malformed requests
+
+
+def unreadable(service: ServiceCalls, number: int, address: str, **named: Any) -> httpx.Response:
+    """Send a request that is refused before anybody is asked who they are."""
+    path = ("/oauth/token", "/oauth/introspect", "/oauth/revoke")[number % 3]
+    query, content_type, body = (
+        ("?a=b", "application/x-www-form-urlencoded", "token=x"),
+        ("", "text/plain", "token=x"),
+        ("", "application/x-www-form-urlencoded", "token=x&token=y"),
+        ("", "application/x-www-form-urlencoded", "x" * 70_000),
+    )[number % 4]
+    headers = {"x-forwarded-for": address, "content-type": content_type}
+    return service.http.post(path + query, content=body, headers=headers, **named)
+
+
+def test_a_flood_that_cannot_be_read_meets_a_limit_that_nobody_else_feels(
+    start_service: StartService, calls_of: CallsOf, tmp_path: Path
+) -> None:
+    guarded = calls_of(start_service(clients=(BASIC, CHOSEN), AUDIT_LOG=str(tmp_path / "audit"), **FAILING))
+    assert attempt(guarded, CHOSEN, CHOSEN.secret, "203.0.113.66").status_code == 200
+    told = [unreadable(guarded, number, "203.0.113.66").status_code for number in range(300)]
+    assert set(told) == {400, 413, 415, 429}
+    assert 60 <= len(told) - told.count(429) <= 75  # one more each second
+    refused = unreadable(guarded, 0, "203.0.113.66")
+    assert_refused(refused, 429, "slow_down")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert refused.headers["ratelimit-policy"] == '"failure";q=60;w=60'
+    for client in (BASIC, CHOSEN):
+        for address in ("203.0.113.66", "198.51.100.1"):
+            assert attempt(guarded, client, client.secret, address).status_code == 200
+    assert unreadable(guarded, 0, "198.51.100.1").status_code == 400
+    # A client is known by its header: what it sends counts as its own, and is told for what it is.
+    assert unreadable(guarded, 0, "203.0.113.66", auth=BASIC.basic).status_code == 400
+    assert guarded.process.stop() == 0
+    events = [json.loads(line) for line in (tmp_path / "audit").read_text().splitlines()]
+    hits = [event for event in events if event["event"] == "limit.hit"]
+    assert [(event["limit"], event["address"]) for event in hits] == [("failure", "203.0.113.66")]
+    assert len([event for event in events if event["event"] == "token.refused"]) <= 75
+
+
+@pytest.mark.parametrize("backend", ["memory", "redis"])
+def test_a_client_that_sends_what_cannot_be_read_meets_its_own_limit(
+    start_service_once: StartService, calls_of: CallsOf, redis_url: str, backend: str
+) -> None:
+    client, other = with_secret("unreadable", rate_limit_per_minute=5), with_secret("readable")
+    settings = {"RATE_LIMIT_BACKEND": backend, "REDIS_URL": redis_url, "REDIS_KEY_PREFIX": secrets.token_hex(8)}
+    service = calls_of(start_service_once(clients=(client, other), **settings, **FAILING))
+    answers = [unreadable(service, 0, "203.0.113.66", auth=client.basic) for _ in range(9)]
+    assert {answer.status_code for answer in answers[:5]} == {400}
+    assert_refused(answers[-1], 429, "slow_down")
+    assert answers[-1].headers["ratelimit-policy"] == '"client";q=5;w=60'
+    assert attempt(service, other, other.secret, "203.0.113.66").status_code == 200
 
 
 def test_resource_servers_introspect_as_much_as_they_like(start_service_once: StartService, calls_of: CallsOf) -> None:

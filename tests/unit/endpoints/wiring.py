@@ -170,8 +170,9 @@ class Wired:
             client_keys=ClientKeys(self.fetch, monotonic=self.clock, on_fetched=self.metrics.fetched),
         )
         signed_tokens = SignedTokens(lambda: self.ring, ISSUER, self.metrics.unknown_kid.inc)
+        admission = Admission(self.authenticator, self.limits)
         shared: dict[str, Any] = {
-            "admission": Admission(self.authenticator, self.limits),
+            "admission": admission,
             "store": self.store,
             "now": self.clock,
         }
@@ -193,7 +194,13 @@ class Wired:
             find_client=self.clients.get, signed_tokens=signed_tokens, issuer=ISSUER, **shared
         )
         self.revocation = RevocationEndpoint(signed_tokens=signed_tokens, audit=self.audit, **shared)
-        self.edge = Edge(metrics=self.metrics, audit=self.audit, random_bytes=random_bytes, stopwatch=stopwatch)
+        self.edge = Edge(
+            metrics=self.metrics,
+            audit=self.audit,
+            random_bytes=random_bytes,
+            stopwatch=stopwatch,
+            count_malformed=lambda request, refusal: admission.count_malformed(request, refusal, self.clock()),
+        )
         self.routes = route_table(
             Route(TOKEN_PATH, POST, self.token.handle, "issue"),
             Route(INTROSPECTION_PATH, POST, self.introspection.handle, "introspect"),

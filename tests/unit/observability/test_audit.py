@@ -11,18 +11,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from app.endpoints.exchange import Request
-from app.observability.audit import Audit, AuditEvent, Outcome, open_audit, silent_audit
+from app.model.tokens import TokenKind
+from app.observability.audit import ONE_BY_ONE, Audit, AuditEvent, Outcome, open_audit, silent_audit
 from app.observability.audit_destination import Destination, WriteFailed
 from app.observability.audit_writer import AuditWriter
+from app.protocol.form import FORM_CONTENT_TYPE
+from app.protocol.opaque_token import new_token
+from tests.unit.endpoints.wiring import Clock
 
 PAGE = Path(__file__).parents[3] / "docs" / "operations" / "audit.md"
 NOW = 1_700_000_000.25
+GIVEN = new_token(TokenKind.REFRESH, "1a2b", bytes)
 TOKEN, REFRESH = "asa_1" + "t" * 55, "asr_1" + "r" * 55
 EVENT = AuditEvent(datetime.fromtimestamp(NOW, UTC), "token.issued", Outcome.SUCCESS)
 REQUEST = Request("POST", peer="203.0.113.7", request_id="r-1", client_id="billing", operation="issue")
+PRESENTING = msgspec.structs.replace(
+    REQUEST, operation="refresh", content_type=FORM_CONTENT_TYPE, body=f"refresh_token={GIVEN}".encode()
+)
 
 
 class Lines:
@@ -67,9 +76,9 @@ def every_act(audit: Audit) -> None:
     issue(audit)
     audit.token_revoked(REQUEST, TOKEN)
     audit.refresh_token_reused(REQUEST, REFRESH, family_revoked=True)
-    audit.request_refused(REQUEST, "invalid_scope", TOKEN)
-    audit.authentication_failed(REQUEST, "wrong_secret")
-    audit.limit_hit(REQUEST, "client", suppressed=3)
+    audit.request_refused(PRESENTING, "invalid_scope")
+    audit.authentication_failed(PRESENTING, "wrong_secret")
+    audit.limit_hit(PRESENTING, "client", suppressed=3)
     audit.key_rotated(actor="service", kid="k-1", algorithm="ES256")
     audit.key_revoked(actor="command", kid="k-1", algorithm="ES256", reason="leaked")
     audit.admin_changed("clients reloaded", actor="service", request=REQUEST)
@@ -126,8 +135,43 @@ def test_every_act_is_told_in_order_and_none_holds_a_token() -> None:
         "admin.changed",
         "admin.refused",
     ]
-    assert TOKEN not in json.dumps(events)
-    assert REFRESH not in json.dumps(events)
+    for token in (TOKEN, REFRESH, GIVEN):
+        assert token not in json.dumps(events)
+
+
+def test_what_was_refused_names_the_token_that_was_presented_by_its_hash() -> None:
+    of_given = "sha256:" + hashlib.sha256(GIVEN.encode()).hexdigest()
+    named = {event["event"] for event in told(every_act) if event.get("token_hash") == of_given}
+    assert named == {"token.refused", "client.refused", "limit.hit"}
+
+
+def test_of_a_flood_of_refusals_the_first_are_told_and_the_others_counted() -> None:
+    lines, clock = Lines(), Clock()
+    audit = Audit(writer_to(lines, []), clock)
+
+    def refuse(request: Request, count: int = 1000) -> None:
+        for _ in range(count):
+            audit.request_refused(request, "query_string")
+            audit.authentication_failed(request, "wrong_secret")
+            audit.admin_refused(request_id="r", address=request.peer, reason="invalid_token")
+
+    refuse(REQUEST)
+    for peer in ("203.0.113.8", "2001:db8::1", "2001:db8::2"):  # the last two are of one subscriber
+        refuse(msgspec.structs.replace(REQUEST, peer=peer), ONE_BY_ONE)
+    refuse(msgspec.structs.replace(REQUEST, client_id="other"), 1)
+    clock.now += 61
+    refuse(REQUEST, 1)
+    audit.close()
+    came_to: dict[str, tuple[int, list[int]]] = {}
+    for event in lines.events:
+        count, untold = came_to.get(event["event"], (0, []))
+        came_to[event["event"]] = (count + 1, [*untold, event["suppressed"]] if "suppressed" in event else untold)
+    # Three addresses, another client (the operators' listener knows none), and the first of another minute.
+    assert came_to == {
+        "token.refused": (3 * ONE_BY_ONE + 1 + 1, [1000 - ONE_BY_ONE]),
+        "client.refused": (3 * ONE_BY_ONE + 1 + 1, [1000 - ONE_BY_ONE]),
+        "admin.refused": (3 * ONE_BY_ONE + 1, [1000 - ONE_BY_ONE + 1]),
+    }
 
 
 def test_the_page_describes_every_event_and_every_member() -> None:

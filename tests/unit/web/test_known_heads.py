@@ -124,7 +124,7 @@ def test_a_long_request_and_one_that_came_in_chunks_or_with_others_are_not_known
 
 def test_only_what_a_head_says_is_kept_of_a_request() -> None:
     """What an endpoint found out about one request is not told of the next."""
-    request = Request("POST", BODY, client_id="billing", operation="refresh", token="asr_1", named="billing")
+    request = Request("POST", BODY, client_id="billing", operation="refresh", named="billing")
     head = known_head(sent(), request, [], has_own_id=False)
     assert head is not None
     assert head.request == Request("POST")
