@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -67,15 +68,13 @@ def admin_application(
         return _refusal(access)
 
     def changed(request: Request[Any, Any, Any], what: str) -> None:
-        origin = exchange.Request(
-            request.method,
-            peer=request.client.host if request.client else None,
-            request_id=request_id_of(request.scope) or "",  # type: ignore[arg-type]
-        )
-        audit.admin_changed(what, actor=request.scope["state"][_WHO], request=origin)
+        audit.admin_changed(what, actor=request.scope["state"][_WHO], request=_origin(request))
+
+    def ended_by(request: Request[Any, Any, Any]) -> Callable[[str], None]:
+        return partial(audit.token_revoked, _origin(request), actor=request.scope["state"][_WHO])
 
     return Litestar(
-        route_handlers=[page, stats, *revocation_routes(revocation, changed)],
+        route_handlers=[page, stats, *revocation_routes(revocation, changed, ended_by)],
         before_request=authorize,
         exception_handlers={
             Refused: refused,
@@ -85,6 +84,15 @@ def admin_application(
         },
         openapi_config=None,
         logging_config=None,
+    )
+
+
+def _origin(request: Request[Any, Any, Any]) -> exchange.Request:
+    """What the audit says of a request."""
+    return exchange.Request(
+        request.method,
+        peer=request.client.host if request.client else None,
+        request_id=request_id_of(request.scope) or "",  # type: ignore[arg-type]
     )
 
 

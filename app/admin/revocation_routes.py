@@ -32,9 +32,11 @@ _Body = TypeVar("_Body")
 AnyRequest = Request[Any, Any, Any]
 Changed = Callable[[AnyRequest, str], None]
 """Is told what an operator changed, in words: the audit."""
+EndedBy = Callable[[AnyRequest], Callable[[str], None]]
+"""Whom to tell each token that the request ended: the audit too."""
 
 
-def revocation_routes(revocation: BulkRevocation, changed: Changed) -> Sequence[HTTPRouteHandler]:
+def revocation_routes(revocation: BulkRevocation, changed: Changed, ended_by: EndedBy) -> Sequence[HTTPRouteHandler]:
     """The routes; whoever mounts them asks for authorization first."""
 
     @route("/admin/revocations", http_method=[HttpMethod.GET, HttpMethod.HEAD])
@@ -45,7 +47,7 @@ def revocation_routes(revocation: BulkRevocation, changed: Changed) -> Sequence[
     async def tokens(request: AnyRequest) -> Response[bytes]:
         asked = await _read(request, ListOfTokens)
         try:
-            done = await revocation.listed(asked.tokens)
+            done = await revocation.listed(asked.tokens, ended_by(request))
         except Interrupted as interrupted:
             changed(request, f"{interrupted}{_because(asked.reason)}")
             return _refusal(503, "temporarily_unavailable", str(interrupted), {"retry-after": "1"})

@@ -2,6 +2,8 @@
 
 Rules:
 - What is answered with success is in force here, and on every other replica within the bound of the store.
+- Each token of a list that is ended is told to the audit by itself. Where much waits there already the list waits with
+  it, but not for long: tokens are to end, whatever becomes of what is told.
 - A list goes in slices that leave room for the requests of the same moment, one list at a time. It may be sent again:
   revoking twice is revoking once.
 - All tokens of a client or a subject are one epoch (:mod:`app.storage.epochs`): no token is visited, and JWTs and
@@ -28,6 +30,9 @@ from app.storage.interface import StoreError, TokenStore
 
 logger = logging.getLogger("app.admin")
 
+AUDIT_PATIENCE_SECONDS = 5.0
+"""How long a list waits, all in all, for an audit that is behind."""
+_LOOK_AGAIN_SECONDS = 0.05
 MAX_LISTED = 100_000
 """Tokens of one request: some seconds of work, and 7 MB of opaque tokens."""
 
@@ -123,8 +128,12 @@ class BulkRevocation:
         staleness_seconds: float,
         now: Callable[[], float],
         monotonic: Callable[[], float],
+        audit_is_crowded: Callable[[], bool] = lambda: False,
+        audit_patience_seconds: float = AUDIT_PATIENCE_SECONDS,
     ) -> None:
         """No token lives longer than ``longest_life_seconds``; ``staleness_seconds`` is the bound of the store."""
+        self._audit_is_crowded = audit_is_crowded
+        self._audit_looks = round(audit_patience_seconds / _LOOK_AGAIN_SECONDS)
         self._store = store
         self._signed_tokens = signed_tokens
         self._longest_life_seconds = longest_life_seconds
@@ -136,13 +145,24 @@ class BulkRevocation:
         self._known: tuple[Epoch, ...] = ()
         store.watch_epochs(self._learn)
 
-    async def listed(self, tokens: Sequence[str]) -> Listed:
-        """End these tokens. Raises Interrupted."""
+    async def listed(self, tokens: Sequence[str], on_ended: Callable[[str], None] = lambda _token: None) -> Listed:
+        """End these tokens; ``on_ended`` is told each that is. Raises Interrupted."""
         ended: Counter[str] = Counter()
+
+        async def end(token: str) -> str:
+            what = await self._end(token)
+            if what != "unknown":
+                on_ended(token)
+            return what
+
+        looks = self._audit_looks
         async with self._one_list:
             try:
-                async for kinds in in_slices(self._end, tokens, self._monotonic):
+                async for kinds in in_slices(end, tokens, self._monotonic):
                     ended.update(kinds)
+                    while looks and self._audit_is_crowded():
+                        looks -= 1
+                        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
             except StoreError as error:
                 logger.warning("a list of tokens was not revoked to its end: %s", error)
                 raise Interrupted(ended.total(), len(tokens)) from None

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 
+from app.observability.audit import token_hash
 from tests.http.test_admin import CallsOf
 from tests.programs.plain import is_plain
 from tests.programs.service_calls import ServiceCalls, assert_refused, good_json
@@ -18,6 +20,7 @@ from tests.programs.service_fixtures import FAST_PATHS, StartService
 from tests.programs.service_process import wait_until
 
 OPERATOR_TOKEN = f"{CANARY}-operators-token"
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "operations" / "audit.schema.json").read_text())
 SOON = 2.5
 """Seconds: the bound of the store, and a margin."""
 Post = Callable[..., httpx.Response]
@@ -98,6 +101,16 @@ def test_a_list_ends_tokens_of_every_kind(replicas: list[ServiceCalls], post: Po
     changes = [event for event in events if event["event"] == "admin.changed" and event["actor"] == "operator"]
     assert changes[0]["change"].endswith("(access_tokens 1, jwts 1, refresh_tokens 2, unknown 3): leaked in a log")
     assert changes[0]["request_id"]
+    by_request: dict[str, list[str]] = {change["request_id"]: [] for change in changes}
+    for event in events:
+        if event["event"] == "token.revoked":
+            assert (event["actor"], event["address"], event["outcome"]) == ("operator", "127.0.0.1", "success")
+            jsonschema.validate(event, SCHEMA)
+            by_request[event["request_id"]].append(event["token_hash"])
+    first, second = by_request.values()
+    assert sorted(first) == sorted(map(token_hash, listed[:4]))
+    # The second time the refresh tokens are unknown, and access tokens of either form are told again.
+    assert sorted(second) == sorted(map(token_hash, listed[:2]))
     assert opaque not in (tmp_path / "audit.jsonl").read_text()
 
 
