@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -10,20 +11,24 @@ import msgspec
 from litestar import HttpMethod, Litestar, Request, Response, route
 from litestar.exceptions import HTTPException
 
-from app.admin.authorization import ADMIN_SCOPE, Access, AdminAuthorization, Admitted
+from app.admin.attempts import LimitedAuthorization
+from app.admin.authorization import ADMIN_SCOPE, Access, Admitted
 from app.admin.hosts import OperatorHosts
 from app.admin.page import View, page_headers, render_page
 from app.admin.revocation_routes import refused, revocation_routes
 from app.admin.revocations import BulkRevocation, Refused
 from app.admin.stats import Stats
 from app.endpoints import exchange
-from app.endpoints.answers import JSON_NO_STORE, ErrorBody
+from app.endpoints.answers import JSON_NO_STORE, ErrorBody, error_answer
 from app.observability.audit import Audit
+from app.protocol.errors import ErrorCode, ProtocolError, Quota
 from app.storage.interface import StoreError
 from app.web.outer import request_id_of
 
 logger = logging.getLogger("app.admin")
 
+ADMIN_LIMIT = "admin"
+"""The class of the limit on wrong tokens."""
 _WHO = "who"
 """Where a request keeps who sent it."""
 
@@ -33,7 +38,7 @@ _HEADERS = {name.decode(): value.decode() for name, value in JSON_NO_STORE}
 
 def admin_application(
     *,
-    authorization: AdminAuthorization,
+    authorization: LimitedAuthorization,
     hosts: OperatorHosts,
     read_stats: Callable[[], Awaitable[Stats]],
     revocation: BulkRevocation,
@@ -55,7 +60,8 @@ def admin_application(
     async def authorize(request: Request[Any, Any, Any]) -> Response[bytes] | None:
         admitted = Admitted(Access.MISDIRECTED)
         if hosts.allow(request.headers.get("host")):
-            admitted = await authorization.admit(request.headers.get("authorization"))
+            address = request.client.host if request.client else None
+            admitted = await authorization.admit(request.headers.get("authorization"), address)
         access = admitted.access
         if access is Access.GRANTED:
             request.scope["state"][_WHO] = admitted.who
@@ -65,6 +71,8 @@ def admin_application(
             address=request.client.host if request.client else None,
             reason=access.value,
         )
+        if access is Access.TOO_MANY:
+            return _too_many(admitted.retry_after_seconds, authorization.per_minute)
         return _refusal(access)
 
     def changed(request: Request[Any, Any, Any], what: str) -> None:
@@ -115,6 +123,19 @@ def _refusal(access: Access) -> Response[bytes]:
     # Browsers look at the first challenge of a line only.
     challenge = f'Basic realm="auth-service admin", {_BEARER}{error}'
     return Response(msgspec.json.encode(body), status_code=401, headers=_HEADERS | {"www-authenticate": challenge})
+
+
+def _too_many(wait: float, per_minute: int) -> Response[bytes]:
+    answer = error_answer(
+        ProtocolError(
+            ErrorCode.SLOW_DOWN,
+            "too many wrong tokens came from this address, try again later",
+            retry_after_seconds=math.ceil(wait),
+            quota=Quota(ADMIN_LIMIT, per_minute, 60),
+        )
+    )
+    headers = {name.decode(): value.decode() for name, value in answer.headers}
+    return Response(answer.body, status_code=answer.status, headers=headers)
 
 
 def _store_error(_request: Request[Any, Any, Any], _failure: StoreError) -> Response[bytes]:

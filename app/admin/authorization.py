@@ -37,6 +37,8 @@ class Access(Enum):
     """The token is good, and does not have the scope."""
     CLOSED = "closed"
     """No token could ever be good: nothing is configured."""
+    TOO_MANY = "too_many_failures"
+    """Too many wrong tokens came from the same address (:mod:`app.admin.attempts`)."""
     MISDIRECTED = "misdirected"
     """The request names a host that this listener is not (:mod:`app.admin.hosts`)."""
 
@@ -47,6 +49,8 @@ class Admitted(msgspec.Struct, frozen=True):
     access: Access
     who: str | None = None
     """``operator``, or the client whose access token it was; None where nobody is let in."""
+    retry_after_seconds: float = 0.0
+    """When it may be asked again, where that is why."""
 
 
 class AdminAuthorization:

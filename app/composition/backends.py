@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 from app import clock
 from app.composition.redis_store import make_redis_store
 from app.config.limits import RateLimitBackend
+from app.config.listeners import ListenerSettings
+from app.config.operator_token import refuse_weak_operator_token
 from app.config.problems import ConfigurationError, Problem
 from app.config.secret_files import read_secret_file
 from app.config.settings import Settings
@@ -107,14 +108,20 @@ def listener_tls(settings: Settings, metrics: Metrics, audit: Audit) -> Listener
         raise ConfigurationError([Problem("TLS_CERT_FILE", str(error))]) from None
 
 
-def operator_token_reader(path: Path | None) -> Callable[[], str | None]:
-    """Reads the operators' token at each use, so that a changed file counts at once; None if there is no file."""
+def operator_token_reader(listeners: ListenerSettings) -> Callable[[], str | None]:
+    """Reads the operators' token at each use, so that a changed file counts at once; None if there is no file.
+
+    A token that a start would be refused for counts for nothing, too.
+    """
+    path = listeners.admin_token_file
 
     def read() -> str | None:
         if path is None:
             return None
         try:
-            return read_secret_file(path)
+            token = read_secret_file(path)
+            refuse_weak_operator_token(token, listeners.admin_addr)
+            return token
         except (OSError, ValueError) as error:
             logger.error("ADMIN_TOKEN_FILE cannot be used: %s", error)  # noqa: TRY400 - its traceback says nothing
             return None

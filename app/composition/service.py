@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Container, Coroutine, Sequence
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from urllib.parse import urlsplit
 from litestar import Litestar
 
 from app import __version__, clock, randomness
-from app.admin.application import admin_application
+from app.admin.application import ADMIN_LIMIT, admin_application
+from app.admin.attempts import LimitedAuthorization
 from app.admin.authorization import ADMIN_SCOPE, AdminAuthorization
 from app.admin.hosts import OperatorHosts
 from app.admin.page import View
@@ -321,7 +323,7 @@ class Service:
 
     def _admin_application(self, issuer: str) -> Any:
         authorization = AdminAuthorization(
-            read_operator_token=operator_token_reader(self.settings.listeners.admin_token_file),
+            read_operator_token=operator_token_reader(self.settings.listeners),
             find_client=self.registry.get,
             any_client_may=lambda: any(ADMIN_SCOPE in client.scopes for client in self.registry.clients),
             store=self.store,
@@ -332,7 +334,12 @@ class Service:
         revocation = bulk_revocation(self.settings, self.store, self._signed_tokens, self.audit)
         listeners = self.settings.listeners
         application: Any = admin_application(
-            authorization=authorization,
+            authorization=LimitedAuthorization(
+                authorization,
+                per_minute=self.settings.limits.rate_limit_failures_per_minute,
+                monotonic=clock.monotonic,
+                on_decision=partial(self.metrics.rate_limited, ADMIN_LIMIT),
+            ),
             hosts=OperatorHosts((listeners.admin_addr.host, *listeners.admin_allowed_hosts)),
             read_stats=self._read_stats,
             revocation=revocation,

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from app.config.keys import SigningAlgorithm
 from app.config.limits import RateLimitBackend
+from app.config.operator_token import check_operator_token, warn_about_operator_token
 from app.config.problems import Problem
 from app.config.settings import Settings
 from app.config.store import StoreSettings, Switch
@@ -167,6 +168,8 @@ def check_files(settings: Settings, refused: Collection[str]) -> Iterable[Proble
             # A key ring may be made by the first start; the keys' own source judges it.
             if isinstance(path, Path) and name != "KEYS_FILE" and name not in refused:
                 yield from _readable(name, path)
+    if not {"ADMIN_TOKEN_FILE", "ADMIN_ADDR"}.intersection(refused):
+        yield from check_operator_token(settings.listeners)
     kek = settings.keys.keys_kek_file
     if kek is not None and "KEYS_KEK_FILE" not in refused and kek.is_file() and os.access(kek, os.R_OK):
         try:
@@ -202,6 +205,7 @@ def warn_about(settings: Settings, given: Collection[str]) -> Iterable[str]:
         yield "ALLOWED_SCOPES is not set: the clients of CLIENT_CREDENTIALS get tokens without a scope"
     if clients.client_credentials is None and clients.clients_file is None:
         yield "no client is registered: set CLIENT_CREDENTIALS or CLIENTS_FILE"
+    yield from warn_about_operator_token(listeners)
     if settings.keys.keys_source == "memory:" and store.redis_url is not None:
         yield "KEYS_SOURCE=memory: gives every process keys of its own: replicas will not accept each other's JWTs"
 

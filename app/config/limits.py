@@ -39,7 +39,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
             "Failed client authentications, and requests that cannot be read and prove no client, a minute of one "
             "address (IPv6: of one /64), beyond which they are answered with 429. From the sixth failure in a row at "
             "one client, one address waits 2, 4, 8, … up to 300 seconds too; then only generated secrets pass, and "
-            "who was right from there before. 0 turns both off.",
+            "who was right from there before. Wrong operators' tokens are limited alike. 0 turns all of it off.",
             ge=0,
         ),
     ] = 300

@@ -45,8 +45,9 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True):
     admin_token_file: Annotated[
         Path | None,
         setting(
-            "The file that holds the operators' token for `/admin/…`. Without it only access tokens of this service "
-            "with the scope `auth-service:admin` are let in; a client with `audiences` must list the issuer there.",
+            "The file that holds the operators' token for `/admin/…`: 32 characters or more, but where `ADMIN_ADDR` is "
+            "loopback. Without it only access tokens of this service with the scope `auth-service:admin` are let in; a "
+            "client with `audiences` must list the issuer there.",
             allowed="the path of a readable file",
             parse=parse_path,
         ),

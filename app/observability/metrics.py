@@ -87,7 +87,7 @@ class Metrics:
         limited = LoopCounter("rate_limit_decisions", "Decisions of the rate limiter.", ["class", "result"], r)
         self._decisions = {
             (limit, is_limited): limited.labels(limit, "limited" if is_limited else "allowed")
-            for limit in ("client", "introspection", "failure", "secret_check")
+            for limit in ("client", "introspection", "failure", "secret_check", "admin")
             for is_limited in (False, True)
         }
         self.rate_limit_seconds = LoopHistogram(
@@ -272,7 +272,7 @@ class Metrics:
         return self._decisions[limit, False]
 
     def rate_limited(self, limit: str, limited: bool) -> None:
-        """The rate limiter decided: ``client``, ``introspection``, ``failure`` or ``secret_check``."""
+        """The rate limiter decided: ``client``, ``introspection``, ``failure``, ``secret_check`` or ``admin``."""
         self._decisions[limit, limited].inc()
 
     def rate_limit_alone(self, alone: bool) -> None:

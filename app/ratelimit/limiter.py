@@ -53,6 +53,15 @@ class RateLimiter:
         shard[key] = empty_at + interval
         return 0.0
 
+    def full_for(self, key: str, per_minute: int, now: float) -> float:
+        """What :meth:`retry_after` would say; nothing is counted."""
+        empty_at = self._shards[hash(key) % self._count].get(key) if per_minute else None
+        if empty_at is None:
+            return 0.0
+        interval = WINDOW_SECONDS / per_minute
+        wait = empty_at + interval - now - WINDOW_SECONDS
+        return wait if wait > interval * _TOLERANCE else 0.0
+
     def sweep(self, now: float) -> None:
         """Forget the empty buckets of one shard, another at each call; that costs well under a millisecond."""
         shard = self._shards[self._next]

@@ -2,17 +2,21 @@
 
 import base64
 import contextlib
+import json
 import socket
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.programs.service_calls import ServiceCalls, good_json
+from app.observability.audit import ONE_BY_ONE
+from tests.programs.service_calls import ServiceCalls, assert_refused, good_json
 from tests.programs.service_clients import ADMIN, BASIC, CANARY, JWT, with_secret
 from tests.programs.service_fixtures import FAST_PATHS, ServiceOfMode, StartService
-from tests.programs.service_process import ServiceProcess, wait_until
+from tests.programs.service_process import ServiceEnded, ServiceProcess, wait_until
 
 OPERATOR_TOKEN = f"{CANARY}-operators-token"
 CallsOf = Callable[[ServiceProcess], ServiceCalls]
@@ -148,6 +152,55 @@ def test_everything_else_is_kept_out(service: ServiceCalls) -> None:
         # Browsers look at the first one alone; the other is for who has a token.
         assert challenge.startswith('Basic realm="auth-service admin", Bearer realm="auth-service admin"')
         assert response.headers["cache-control"] == "no-store"
+
+
+def ask_from(address: str, process: ServiceProcess, headers: dict[str, str]) -> httpx.Response:
+    """Ask from another address of this machine."""
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=address)) as client:
+        return client.get(f"{process.admin_url}/admin/stats", headers=headers)
+
+
+def test_guesses_at_the_operators_token_are_slowed_down_and_keep_nobody_else_out(
+    start_service_once: StartService, calls_of: CallsOf, tmp_path: Path
+) -> None:
+    audit = tmp_path / "audit.jsonl"
+    settings = {"ADMIN_TOKEN_FILE": str(operator_token_file(tmp_path)), "AUDIT_LOG": str(audit)}
+    process = start_service_once(clients=(BASIC,), RATE_LIMIT_FAILURES_PER_MINUTE="20", **settings)
+
+    def guesses(count: int) -> list[int]:
+        return [ask(process, (bearer, partial(basic, "admin"))[n % 2](f"guess {n}")).status_code for n in range(count)]
+
+    assert guesses(8) == [401] * 6 + [429] * 2
+    refused = ask(process, bearer("guess"))
+    assert_refused(refused, 429, "slow_down")
+    assert 1 <= int(refused.headers["retry-after"]) <= 2
+    assert refused.headers["ratelimit-policy"] == '"admin";q=20;w=60'
+    # By port-forward all operators have one address: what is right passes, as it does from elsewhere.
+    assert ask(process, bearer(OPERATOR_TOKEN)).status_code == 200
+    assert ask_from("127.0.0.2", process, bearer(OPERATOR_TOKEN)).status_code == 200
+    assert guesses(200).count(429) >= 190
+    # More are not even compared.
+    assert ask(process, bearer(OPERATOR_TOKEN)).status_code == 429
+    assert ask(process, {}).status_code == 401
+    assert ask_from("127.0.0.2", process, bearer(OPERATOR_TOKEN)).status_code == 200
+    assert ask_from("127.0.0.2", process, bearer("wrong")).status_code == 401
+    labels = {"class": "admin", "result": "limited"}
+    assert calls_of(process).metric("rate_limit_decisions_total", **labels) >= 190
+    assert process.stop() == 0
+    events = [json.loads(line) for line in audit.read_text().splitlines()]
+    told = Counter(event["reason"] for event in events if event["event"] == "admin.refused")
+    assert told["too_many_failures"] == ONE_BY_ONE
+    assert OPERATOR_TOKEN not in audit.read_text()
+
+
+def test_a_short_operators_token_stops_the_start_where_others_can_try_theirs(
+    start_service_once: StartService, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("canary-short")
+    with pytest.raises(ServiceEnded, match=r"ADMIN_TOKEN_FILE.*at least 32 characters") as ended:
+        start_service_once(ADMIN_ADDR="0.0.0.0:0", ADMIN_TOKEN_FILE=str(tmp_path / "token"))
+    assert ended.value.code == 2
+    assert "canary-short" not in ended.value.log + ended.value.output
 
 
 def test_a_changed_operators_token_counts_at_once(start_service_once: StartService, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from app.admin.application import admin_application
+from app.admin.attempts import LimitedAuthorization
 from app.admin.authorization import AdminAuthorization
 from app.admin.hosts import OperatorHosts
 from app.admin.page import View
@@ -78,7 +79,7 @@ async def ask(
         return View(ISSUER, clock(), await read_stats(), (), (), (), (), audited=False, events=())
 
     application: Any = admin_application(
-        authorization=access,
+        authorization=LimitedAuthorization(access, per_minute=0, monotonic=clock),
         hosts=OperatorHosts(["ops.example.com"]),
         read_stats=read_stats,
         revocation=revocation,

@@ -22,7 +22,7 @@ from tests.unit.endpoints.wiring import API, ISSUER, NOW, Clock, key_ring, signe
 
 pytestmark = pytest.mark.anyio
 
-GRANTED, UNAUTHENTICATED, INVALID_TOKEN, FORBIDDEN, CLOSED, _MISDIRECTED = Access
+GRANTED, UNAUTHENTICATED, INVALID_TOKEN, FORBIDDEN, CLOSED, _TOO_MANY, _MISDIRECTED = Access
 TOKEN = "operators-token"
 JTI = "1a2bAAAAAAAAAAAAAAAAAAAAAA"
 CLAIMS: dict[str, Any] = {

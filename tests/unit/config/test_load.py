@@ -185,6 +185,43 @@ def test_settings_that_contradict_each_other_are_refused(environ: dict[str, str]
     assert blamed in problems_of(**environ)
 
 
+@pytest.mark.parametrize(
+    ("address", "length", "refused", "warned"),
+    [
+        ("0.0.0.0:9465", 31, True, False),
+        ("192.0.2.1:9465", 1, True, False),
+        ("admin.internal:9465", 31, True, False),
+        ("[::]:9465", 31, True, False),
+        ("0.0.0.0:9465", 32, False, False),
+        ("127.0.0.1:9465", 31, False, True),
+        ("127.0.0.2:9465", 31, False, True),
+        ("[::1]:9465", 31, False, True),
+        ("localhost:9465", 31, False, True),
+        ("127.0.0.1:9465", 32, False, False),
+    ],
+)
+def test_an_operators_token_that_can_be_guessed_is_refused_where_others_can_try(
+    address: str, length: int, refused: bool, warned: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("canary"[:length].ljust(length, "x") + "\n")
+    environ = {"ADMIN_ADDR": address, "ADMIN_TOKEN_FILE": str(file)}
+    if refused:
+        message = problems_of(**environ)["ADMIN_TOKEN_FILE"]
+        assert "fewer than 32 characters" in message
+        assert "at least 32 characters" in message
+        assert "canary" not in message
+    else:
+        about = [warning for warning in load_settings(environ).warnings if "ADMIN_TOKEN_FILE" in warning]
+        assert len(about) == warned
+        assert "canary" not in str(about)
+
+
+def test_an_empty_operators_token_is_refused_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("\n")
+    assert "is empty" in problems_of(ADMIN_TOKEN_FILE=str(tmp_path / "token"))["ADMIN_TOKEN_FILE"]
+
+
 def test_what_follows_from_a_wrong_value_is_not_blamed() -> None:
     assert list(problems_of(TOKEN_EXPIRY_SECONDS="x", JWKS_RETAIN_SECONDS="60")) == ["TOKEN_EXPIRY_SECONDS"]
     assert list(problems_of(REDIS_URL="x", KEYS_SOURCE="redis:")) == ["REDIS_URL", "KEYS_KEK_FILE"]

@@ -135,3 +135,12 @@ def test_known_keys_are_not_forgotten_while_nobody_new_comes() -> None:
     for _ in range(100):
         assert limiter.retry_after("a", 1, 1.0) > 0
         assert limiter.retry_after("b", 1, 1.0) > 0
+
+
+@given(LIMITS, PAUSES, STARTS)
+def test_it_can_be_asked_without_being_counted(per_minute: int, pauses: list[float], start: float) -> None:
+    limiter = RateLimiter()
+    for now in itertools.accumulate(pauses, initial=start):
+        asked = [limiter.full_for("key", per_minute, now) for _ in range(3)]
+        assert asked == [limiter.retry_after("key", per_minute, now)] * 3
+    assert limiter.full_for("key", 0, start) == limiter.full_for("another", per_minute, start) == 0
