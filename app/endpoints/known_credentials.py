@@ -14,8 +14,8 @@ from collections import OrderedDict
 
 from app.endpoints.exchange import Proof
 from app.model.clients import Client
-from app.randomness import RandomBytes
 from app.protocol.networks import network_of
+from app.randomness import RandomBytes
 
 
 class VerifiedSecrets:
