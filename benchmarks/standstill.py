@@ -6,6 +6,7 @@ a gap between two looks at the clock.
 
 import os
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -30,24 +31,23 @@ def watch(core: int, seconds: float = SECONDS) -> Standstill:
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, [core])
     try:
-        return from_gaps(_gaps(seconds), seconds)
+        return from_gaps(*gaps(seconds))
     finally:
         os.sched_setaffinity(0, allowed)
 
 
-def from_gaps(gaps: list[float], seconds: float) -> Standstill:
+def from_gaps(found: list[float], seconds: float) -> Standstill:
     """What gaps of so many seconds come to in the whole time."""
-    return Standstill(sum(gaps) / seconds, max(gaps, default=0.0) * 1e3)
+    return Standstill(sum(found) / seconds, max(found, default=0.0) * 1e3)
 
 
-def _gaps(seconds: float) -> list[float]:
-    clock = time.perf_counter
-    gaps = []
-    last = clock()
-    end = last + seconds
-    while last < end:
+def gaps(seconds: float, clock: Callable[[], float] = time.perf_counter) -> tuple[list[float], float]:
+    """The gaps between looks at the clock, in seconds, and how long was looked, which the last gap may prolong."""
+    found = []
+    started = last = clock()
+    while last < started + seconds:
         now = clock()
         if now - last > SHORTEST_SECONDS:
-            gaps.append(now - last)
+            found.append(now - last)
         last = now
-    return gaps
+    return found, last - started

@@ -15,10 +15,15 @@ def test_gaps_come_to_their_share_of_the_time_and_the_longest() -> None:
     assert standstill.from_gaps([], 4.0).longest_ms == 0
 
 
+def test_a_standstill_that_outlasts_the_watch_is_a_part_of_the_time_that_passed() -> None:
+    seen = standstill.from_gaps(*standstill.gaps(0.05, clock=iter([10.0, 10.5]).__next__))
+    assert (seen.share, seen.longest_ms) == (1.0, 500.0)
+
+
 def test_a_core_is_watched_and_the_process_may_use_all_of_its_cores_again() -> None:
     allowed = os.sched_getaffinity(0)
     seen = standstill.watch(min(allowed), seconds=0.05)
-    assert 0 <= seen.share < 1
+    assert 0 <= seen.share <= 1
     assert os.sched_getaffinity(0) == allowed
 
 
