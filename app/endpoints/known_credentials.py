@@ -87,8 +87,10 @@ class ProvedHere:
         """The secret was right. ``client_id`` is that of a client, never what anybody made up."""
         if address is None:
             return
-        proved = self._of_client.setdefault(client_id, OrderedDict())
         name = self._name(address, client_id, secret)
+        if self._of_client.get(client_id, _NONE).get(name, 0.0) > now + self._seconds / 2:
+            return  # nothing is gained by noting each of its requests
+        proved = self._of_client.setdefault(client_id, OrderedDict())
         self._count += name not in proved
         proved[name] = now + self._seconds
         proved.move_to_end(name)
@@ -106,7 +108,8 @@ class ProvedHere:
         network = None if address is None else network_of(address)
         # Length-prefixed, so that no other three have the same name.
         pair = f"{network}\n{len(client_id)}:{client_id}{secret}"
-        return hmac.digest(self._key, pair.encode(errors="surrogatepass"), "sha256")
+        # RFC 7693 section 2.9: keyed, a MAC; in a quarter of HMAC's time, for clients of client_secret_post each time.
+        return hashlib.blake2s(pair.encode(errors="surrogatepass"), key=self._key).digest()
 
 
 _NONE: OrderedDict[bytes, float] = OrderedDict()

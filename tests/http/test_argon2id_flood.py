@@ -72,7 +72,7 @@ ATTACKERS: dict[str, Callable[[int], bytes]] = {
     "one address": lambda number: guess_from("203.0.113.66", number),
     "twenty addresses": lambda number: guess_from(f"203.0.113.{number % 20}", number),
     # A multiple of the clients that are guessed at: each address guesses at one of them, again and again.
-    "a hundred addresses": lambda number: guess_from(f"192.168.0.{number % 100}", number),
+    "forty addresses": lambda number: guess_from(f"192.168.0.{number % 40}", number),
     "an address each": lambda number: guess_from(str(ip_address(next(FRESH))), number),
 }
 
