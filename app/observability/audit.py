@@ -126,7 +126,10 @@ class Audit:
 
     @property
     def recent(self) -> list[AuditEvent]:
-        """The last :data:`RECENT` events but those of issued tokens, the newest first: for a look, not the record."""
+        """The last :data:`RECENT` events, the newest first: for a look, not the record.
+
+        Without those of tokens that were issued, or revoked by list: they would leave room for nothing else.
+        """
         return list(reversed(self._recent))
 
     def close(self) -> None:
@@ -258,7 +261,8 @@ class Audit:
         if self._writer is not None:
             moment = datetime.fromtimestamp(self._now(), UTC)
             told = AuditEvent(moment, event, outcome, **members)  # type: ignore[arg-type]
-            self._recent.append(told)
+            if event != "token.revoked" or told.actor is None:
+                self._recent.append(told)
             self._writer.put(told, _WORTH.get(event, Worth.USUAL))
 
 

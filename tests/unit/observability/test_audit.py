@@ -379,6 +379,19 @@ def test_a_file_that_cannot_be_opened_is_an_error_at_once(tmp_path: Path) -> Non
         open_audit(str(tmp_path / "missing" / "audit"), now=lambda: NOW, on_dropped=lambda _count: None)
 
 
+def test_a_look_at_what_was_told_last_is_not_filled_by_what_comes_in_thousands() -> None:
+    lines = Lines()
+    audit = Audit(writer_to(lines, []), lambda: NOW)
+    audit.token_revoked(REQUEST, TOKEN)
+    for _ in range(1000):
+        issue(audit)
+        audit.token_revoked(REQUEST, TOKEN, actor="operator")
+    audit.admin_changed("revoked a list", actor="operator", request=REQUEST)
+    audit.close()
+    assert [event.event for event in audit.recent] == ["admin.changed", "token.revoked"]
+    assert len(lines.events) == 2002
+
+
 def test_off_tells_nothing_and_costs_no_thread() -> None:
     before = threading.active_count()
     for audit in (silent_audit(), open_audit("off", now=lambda: NOW, on_dropped=lambda _count: None)):
