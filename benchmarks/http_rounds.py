@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import limit_rows, rows
+from benchmarks import clients, limit_rows, rows
 from benchmarks.load import Load
 from benchmarks.machine import split_cores
 from benchmarks.rounds import Arm, interleave, progress
@@ -52,9 +52,10 @@ def measure(
             return running.enter_context(service(server_cores, environ, name=name))
 
         seen = start("the service", rows.settings(folder, collector=collector))
-        tokens = folder / "tokens"
-        progress(f"issuing {rows.LIVE_TOKENS:,} tokens")
+        tokens, signed = folder / "tokens", folder / "signed"
+        progress(f"issuing {rows.LIVE_TOKENS:,} tokens, and as many JWTs")
         rows.collect_tokens(seen, tokens, rows.LIVE_TOKENS, load_cores)
+        rows.collect_tokens(seen, signed, rows.LIVE_TOKENS, load_cores, client=clients.JWT)
         asgi = start("FAST_PATH=asgi", rows.settings(folder, "asgi", collector=collector))
         unseen = start("unseen", rows.settings(folder) | rows.UNSEEN)
         unlimited = start("limits off", limit_rows.unlimited_settings(folder, collector=collector))
@@ -73,7 +74,7 @@ def measure(
                 (unseen, rows.unseen_rows(unseen)),
                 (seen, (limit_rows.limited_row(seen, folder),)),
                 (unlimited, limit_rows.unlimited_rows(unlimited, folder)),
-                (seen, rows.rows(seen, tokens)),
+                (seen, rows.rows(seen, tokens, signed)),
             )
             for row in of_server
             if _is_wanted(row, only)

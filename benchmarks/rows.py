@@ -74,11 +74,11 @@ def issue(server: Server, client: str) -> str:
     return str(_require(server, answer, token_type="Bearer", expires_in=3600)["access_token"])
 
 
-def collect_tokens(server: Server, tokens: Path, count: int, cores: list[int]) -> None:
-    """Issue ``count`` opaque tokens over HTTP into a file, one a line. Raises LoadError or ServerError."""
+def collect_tokens(server: Server, tokens: Path, count: int, cores: list[int], *, client: str = clients.OPAQUE) -> None:
+    """Issue ``count`` tokens to a client over HTTP into a file, one a line. Raises LoadError or ServerError."""
     got = 0
     for _ in range(_COLLECTIONS):  # wrk waits out its time even if it has nothing left to do, so it gets little of it
-        script = Script.collect(clients.authorization(clients.OPAQUE), tokens, count - got)
+        script = Script.collect(clients.authorization(client), tokens, count - got)
         run_wrk(server.url("/oauth/token"), script, seconds=2, connections=64, cores=cores)
         got = len(tokens.read_text().splitlines())
         if got == count:
@@ -86,8 +86,8 @@ def collect_tokens(server: Server, tokens: Path, count: int, cores: list[int]) -
     raise ServerError(f"{server.name} issued {got} tokens in {2 * _COLLECTIONS} s; {count} are needed")
 
 
-def rows(server: Server, tokens: Path) -> tuple[Row, ...]:
-    """The rows of one running service that has issued ``tokens``."""
+def rows(server: Server, tokens: Path, signed: Path) -> tuple[Row, ...]:
+    """The rows of one running service that has issued ``tokens``, and ``signed``, which are JWTs."""
     return (
         introspection(server, "introspection, opaque, one token", issue(server, clients.OPAQUE), target=1.7),
         _distinct(server, "introspection, opaque, another request id each time", issue(server, clients.OPAQUE)),
@@ -98,7 +98,13 @@ def rows(server: Server, tokens: Path) -> tuple[Row, ...]:
             lambda: check_introspection(server, clients.OPAQUE, last_line(tokens)),
             target=1.7,
         ),
-        introspection(server, "introspection, JWT ES256", issue(server, clients.JWT), client=clients.JWT),
+        introspection(server, "introspection, JWT ES256, one token", issue(server, clients.JWT), client=clients.JWT),
+        Row(
+            f"introspection, JWT ES256, uniform over {LIVE_TOKENS:,} tokens",
+            "/oauth/introspect",
+            Script.uniform(clients.authorization(clients.JWT), signed),
+            lambda: check_introspection(server, clients.JWT, last_line(signed)),
+        ),
         issuance(server, "client_credentials, opaque", clients.OPAQUE, target=1.2),
         issuance(server, "client_credentials, JWT ES256", clients.JWT, target=0.5),
         Row("JWKS", "/jwks.json", Script.same("GET"), lambda: _check_jwks(server), target=0.80),

@@ -85,8 +85,10 @@ def _rows(servers: Mapping[str, Server], folder: Path, cores: list[int]) -> Iter
     for kind in (IN_MEMORY, REDIS):
         progress(f"{servers[kind].name}: issuing {rows.LIVE_TOKENS:,} tokens")
         rows.collect_tokens(servers[kind], tokens[kind], rows.LIVE_TOKENS, cores)
+    signed = folder / "signed"
+    rows.collect_tokens(servers[IN_MEMORY], signed, rows.LIVE_TOKENS, cores, client=clients.JWT)
     memory, asgi, redis = servers[IN_MEMORY], servers[ASGI], servers[REDIS]
-    for row in rows.rows(memory, tokens[IN_MEMORY]):
+    for row in rows.rows(memory, tokens[IN_MEMORY], signed):
         yield row, memory
     for row in rows.asgi_rows(asgi):
         yield row, asgi
