@@ -126,15 +126,19 @@ def sha256_secret(secret: str) -> bytes:
 def generated_secret_ends(secret: str, secrets: Sequence[ClientSecret]) -> float | None:
     """Until when ``secret`` is one of the generated ones (Unix seconds, perhaps infinity); None if it is not.
 
-    In time that tells nothing about them: every one is compared, and at least one comparison is made, so that a client
-    that does not exist, or has no secret left, costs what a wrong secret costs.
+    In time that tells nothing about them: every one is compared, and where there is none a digest in its place, so that
+    a client that does not exist, or has no secret left, costs what a wrong secret costs.
     """
     presented = sha256_secret(secret)
-    hmac.compare_digest(presented, _ABSENT_SECRET)
     ends: float | None = None
+    is_compared = False
     for candidate in secrets:
-        if candidate.sha256 is not None and hmac.compare_digest(presented, candidate.sha256):
-            ends = max(ends or 0.0, math.inf if candidate.not_after is None else candidate.not_after)
+        if candidate.sha256 is not None:
+            is_compared = True
+            if hmac.compare_digest(presented, candidate.sha256):
+                ends = max(ends or 0.0, math.inf if candidate.not_after is None else candidate.not_after)
+    if not is_compared:
+        hmac.compare_digest(presented, _ABSENT_SECRET)
     return ends
 
 

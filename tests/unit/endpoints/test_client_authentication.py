@@ -186,9 +186,8 @@ async def test_an_unknown_client_costs_the_hash_that_a_wrong_secret_costs() -> N
     without = confidential("without", secrets=())
     expired = confidential("expired", secrets=(generated("x", not_after=NOW - 1),))
     wired = Wired(confidential("billing"), without, expired, public("app"))
-    wrong = await work_of(wired, "billing", "wrong")
-    assert wrong == {"openssl_sha256": 2, "compare_digest": 2}  # of the header, and of the secret
-    for name in ("unknown", "without", "expired", "app"):
+    for name in ("billing", "unknown", "without", "expired", "app"):
+        # Of the header, and of the secret.
         assert await work_of(wired, name, "wrong") == {"openssl_sha256": 2, "compare_digest": 1}
 
 
