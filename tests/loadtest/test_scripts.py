@@ -94,7 +94,10 @@ def test_uniform_with_few_tokens_is_answered_by_the_cache_and_fails(on_redis: Ta
 
 def test_uniform_without_redis_has_no_cache_to_be_kept_out_of_and_fails(target: Target, tmp_path: Path) -> None:
     outcome = shortened(target, scenario("uniform"), tmp_path)
-    assert outcome.exit in (Exit.FAILED, Exit.NOT_RUN)
+    assert outcome.exit is Exit.FAILED
+    lookups, ok = figures_of(outcome)["cache_lookups"]
+    assert not ok
+    assert lookups == 0
 
 
 def test_a_hot_client_is_let_through_what_its_limit_announces(target: Target, tmp_path: Path) -> None:

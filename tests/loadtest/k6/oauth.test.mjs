@@ -59,6 +59,12 @@ test('a failure without Retry-After is another than one with it', () => {
   assert.equal(added.wrong_answers, undefined);
 });
 
+test('a refusal of a client that is not known yet is no token, and ends nothing', () => {
+  answers.push(failed(401), failed(429, { 'Ratelimit-Policy': '"failure";q=300;w=60' }));
+  assert.equal(issue(), null);
+  assert.equal(issue(), null);
+});
+
 test('a refusal by the limiter ends the run with the setting to change', () => {
   answers.push(failed(429));
   assert.throws(() => introspect('t'), /rate_limit_per_minute/);
