@@ -6,7 +6,7 @@ import { sleep } from 'k6';
 import exec from 'k6/execution';
 import http from 'k6/http';
 
-import { issue, introspect } from './_oauth.js';
+import { introspect, isKnown, issue } from './_oauth.js';
 import { BASE_URL, CLIENT_ID, WAIT_SECONDS } from './_settings.js';
 
 const BURST = 20;
@@ -22,7 +22,7 @@ export function stop(why) {
 /** To be called by `setup`. Returns an active token. */
 export function preflight() {
   const tags = UNMEASURED;
-  for (let left = WAIT_SECONDS; left > 0 && !serves(tags); left -= LOOK_SECONDS) sleep(Math.min(left, LOOK_SECONDS));
+  waitUntil(() => http.get(`${BASE_URL}/health/ready`, { tags, timeout: '5s' }).status === 200 && isKnown(tags));
   const ready = http.get(`${BASE_URL}/health/ready`, { tags, timeout: '5s' });
   if (ready.status !== 200) stop(`${BASE_URL}/health/ready answered ${ready.status || ready.error}: is BASE_URL right?`);
   let token = null;
@@ -34,7 +34,7 @@ export function preflight() {
   return { token };
 }
 
-/** Whether the service is there and knows the client. */
-function serves(tags) {
-  return http.get(`${BASE_URL}/health/ready`, { tags, timeout: '5s' }).status === 200 && issue(tags) !== null;
+/** For WAIT_SECONDS at most: a cluster takes a while to be ready and to make a client known. */
+export function waitUntil(holds) {
+  for (let left = WAIT_SECONDS; left > 0 && !holds(); left -= LOOK_SECONDS) sleep(Math.min(left, LOOK_SECONDS));
 }

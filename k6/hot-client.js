@@ -8,10 +8,10 @@
 import http from 'k6/http';
 import { Counter } from 'k6/metrics';
 
-import { headersOf, introspect } from './_oauth.js';
+import { headersOf, introspect, isKnown } from './_oauth.js';
 import { arrivals, options as planned } from './_plan.js';
 import { admissionBounds, policyOf, WINDOW_SECONDS } from './_policy.js';
-import { preflight, stop } from './_preflight.js';
+import { preflight, stop, waitUntil } from './_preflight.js';
 import { BASE_URL, count, scaled, stretched, textOrFile } from './_settings.js';
 import { summary } from './_summary.js';
 
@@ -53,6 +53,7 @@ export function setup() {
 
 /** Sends until nothing more is admitted at once. Returns the announced limit, in requests of one window. */
 function spent() {
+  waitUntil(() => isKnown(UNMEASURED, HEADERS));
   let [policy, row] = [null, 0];
   for (let sent = 0; row < REFUSED_IN_A_ROW * LIMITERS; sent += AT_ONCE) {
     if (sent > HOT_RATE * WINDOW_SECONDS * LIMITERS) {

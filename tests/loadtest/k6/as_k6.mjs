@@ -22,6 +22,7 @@ const standIns = {
     export default {
       expectedStatuses: () => undefined,
       get: (url, params) => (sent.push({ url, params }), answers.shift()),
+      batch: (requests) => requests.map((one) => (sent.push(one), answers.shift())),
       post: (url, body, params) => (sent.push({ url, body, params }), answers.shift()),
     };`,
   'k6/metrics': `

@@ -4,7 +4,7 @@ import { beforeEach, test } from 'node:test';
 import { answers, sent } from 'k6/http';
 import { added } from 'k6/metrics';
 
-import { CALIBRATION, formEncoded, headersOf, introspect, issue } from '../../../k6/_oauth.js';
+import { CALIBRATION, formEncoded, headersOf, introspect, isKnown, issue } from '../../../k6/_oauth.js';
 
 const ok = (body) => ({ status: 200, body, headers: {}, json: () => JSON.parse(body) });
 const failed = (status, headers = {}) => ({ status, body: '', headers, json: () => ({}) });
@@ -63,6 +63,17 @@ test('a refusal of a client that is not known yet is no token, and ends nothing'
   answers.push(failed(401), failed(429, { 'Ratelimit-Policy': '"failure";q=300;w=60' }));
   assert.equal(issue(), null);
   assert.equal(issue(), null);
+});
+
+test('a client is known when all that answer know it', () => {
+  const limited = failed(429, { 'Ratelimit-Policy': '"client";q=600;w=60' });
+  const waiting = failed(429, { 'Ratelimit-Policy': '"failure";q=300;w=60' });
+  for (const [one, known] of [[ok('{}'), true], [limited, true], [failed(401), false], [waiting, false], [failed(0), false]]) {
+    answers.length = 0;
+    answers.push(...Array(11).fill(ok('{"active":false}')), one);
+    assert.equal(isKnown({}, headersOf('hot', 'x')), known);
+  }
+  assert.equal(sent[0].params.headers.Authorization, headersOf('hot', 'x').Authorization);
 });
 
 test('a refusal by the limiter ends the run with the setting to change', () => {
