@@ -68,11 +68,11 @@ def test_before_the_first_ring_the_jwks_is_not_there_instead_of_empty(start: Sta
     assert service.http.get("/health/ready").status_code == 200
 
 
-def keys_in(service: Service, state: str) -> float:
+def keys_in(service: ServiceCalls, state: str) -> float:
     return service.metric("signing_keys", algorithm="ES256", state=state)
 
 
-def next_rotation(service: Service) -> float:
+def next_rotation(service: ServiceCalls) -> float:
     return service.metric("signing_key_next_rotation_timestamp_seconds", algorithm="ES256")
 
 
