@@ -2,11 +2,12 @@
 
 Rules:
 - A well-formed token that it does not know may live in Redis: StoreUnavailable, never "inactive".
-- A token that it saw die is inactive. What it was told to revoke is kept, to be carried out in Redis.
+- A token that it saw die is inactive. What it was told to revoke is kept, to be carried out in Redis. Of the tokens of
+  a revoked family those are kept for which there is room; the others may live in Redis again, for all it knows.
 - A one-time value that may have been used before it began may be known to Redis: StoreUnavailable, never "new".
 - JWTs issued before it began may be revoked in Redis: StoreUnavailable. Later ones are answered from memory.
 - A token that was sent to Redis, and may or may not have arrived, is Redis' to answer for: others can revoke it there.
-- It is bounded as the memory store is; a revocation that finds no room raises StoreFull.
+- It is bounded and shared among clients as the memory store is; a revocation that finds no room raises StoreFull.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from app.storage.epochs import Epoch, EpochsWatcher
 from app.storage.expiry import ExpiringMarks
 from app.storage.interface import (
     UNKNOWN,
+    ClientShareUsedUp,
     Issuance,
     IssuedFacts,
     Rotation,
@@ -61,6 +63,7 @@ class DegradedMemory:
         """Who wished to revoke which token that could not be read."""
 
         self._sent: set[bytes] = set()
+        memory.watch_families(self._remember_dead)
 
     async def open(self) -> None:
         await self.memory.open()
@@ -101,15 +104,14 @@ class DegradedMemory:
 
     async def revoke_access_token(self, ref: TokenRef) -> None:
         until = int(self._now()) + self._longest_token_seconds
-        self._mark(self._revoked_access, _named(ref), until)
-        self._mark(self._dead, ref.digest, until)
+        record = await self.memory.find_access_token(ref)
+        client_id = None if record is None else record.client_id
+        self._mark(self._revoked_access, _named(ref), until, client_id)
+        self._mark(self._dead, ref.digest, until, client_id)
         await self.memory.revoke_access_token(ref)
 
     async def revoke_family(self, family: str, until: int) -> None:
-        members = self.memory.family_members(family)
         await self.memory.revoke_family(family, until)
-        for digest in members:
-            self._mark(self._dead, digest, until)
 
     async def revoke_jwt(self, ref: TokenRef, until: int, client_id: str | None = None) -> None:
         self._mark(self._revoked_jwts, _named(ref), until, client_id)
@@ -155,7 +157,7 @@ class DegradedMemory:
 
     def is_dead(self, digest: bytes) -> bool:
         """Whether the token was revoked here."""
-        return self._dead.is_marked(digest, self._now())
+        return self._dead.is_marked(digest, self._now()) or self.memory.is_revoked(digest)
 
     def send(self, digest: bytes) -> None:
         """A token is about to be sent to Redis."""
@@ -181,7 +183,10 @@ class DegradedMemory:
 
     def _mark(self, marks: ExpiringMarks[bytes], name: bytes, until: int, client_id: str | None = None) -> None:
         if not marks.mark(name, until, self._now(), client_id):
-            raise StoreFull("no room for another revocation")
+            raise (StoreFull if marks.is_full else ClientShareUsedUp)("no room for another revocation")
+
+    def _remember_dead(self, digest: bytes, until: int, client_id: str) -> None:
+        self._dead.mark(digest, until, self._now(), client_id)
 
 
 def _named(ref: TokenRef) -> bytes:

@@ -1,9 +1,10 @@
 """How the memory store forgets: names sorted into buckets by the time at which they end.
 
 Rules:
-- Nothing here walks all that is held: expired names are taken in slices, and buckets are compacted one at a time.
-- Names dropped before their time leave at most as many stale entries as their bucket has live ones (and a handful),
-  so the buckets stay bounded however often tokens are issued and revoked.
+- Nothing here walks all that is held, nor all of a bucket: expired names are taken in slices, and of a bucket that is
+  compacted each call looks at LOOKS names at most. All that one client issues in a moment may lie in one bucket.
+- Names dropped before their time leave hardly more stale entries than their bucket has live ones (a handful, and one in
+  LOOKS of all its names), so the buckets stay bounded however often tokens are issued and revoked.
 """
 
 from collections.abc import Callable
@@ -24,6 +25,10 @@ nothing."""
 COMPACT_FROM = 16
 """Stale entries below which a bucket is compacted only if nothing in it is alive."""
 
+LOOKS = 16
+"""Names of a bucket that a call looks at for stale ones: while no more than half are stale, two of them are enough on
+average, and a row of live ones is passed so fast that few become stale meanwhile."""
+
 
 class ExpiryBuckets(Generic[Name]):
     """Names in the order of their expiry, to the width of a bucket."""
@@ -33,6 +38,8 @@ class ExpiryBuckets(Generic[Name]):
         self._is_held: Callable[[Name], bool] = is_held
         self._names: dict[int, list[Name]] = {}
         self._stale: dict[int, int] = {}
+        self._looked_at: dict[int, int] = {}
+        """Where in a bucket the search for stale names goes on."""
         self._order: list[int] = []
 
     def add(self, name: Name, expires_at: int) -> None:
@@ -53,10 +60,25 @@ class ExpiryBuckets(Generic[Name]):
             return
         stale = self._stale.get(bucket, 0) + 1
         if stale * 2 > len(names) and (stale >= COMPACT_FROM or stale >= len(names)):
-            names[:] = [name for name in names if self._is_held(name)]
-            self._stale.pop(bucket, None)
-        else:
-            self._stale[bucket] = stale
+            stale = self._compact(bucket, names, stale)
+        self._stale[bucket] = stale
+
+    def _compact(self, bucket: int, names: list[Name], stale: int) -> int:
+        """Remove stale names until half are live, within LOOKS; how many are left by what is known."""
+        at = self._looked_at.get(bucket, 0)
+        for _ in range(LOOKS):
+            if stale * 2 <= len(names) or not names:
+                break
+            if at >= len(names):
+                at = 0
+            if self._is_held(names[at]):
+                at += 1
+            else:
+                names[at] = names[-1]
+                names.pop()
+                stale -= 1
+        self._looked_at[bucket] = at
+        return max(0, min(stale, len(names)))
 
     def take_due(self, now: float, limit: int) -> list[Name]:
         """Up to ``limit`` names that have ended, oldest first; they are no longer held here afterwards."""
@@ -73,6 +95,7 @@ class ExpiryBuckets(Generic[Name]):
             bucket = heappop(self._order)
             del self._names[bucket]
             self._stale.pop(bucket, None)
+            self._looked_at.pop(bucket, None)
         return due
 
     def __len__(self) -> int:

@@ -206,4 +206,8 @@ class TokenStore(Protocol):
         """
 
     async def count_live_tokens(self) -> int:
-        """How many access tokens are alive: exact in memory, within a few seconds of the truth elsewhere."""
+        """How many access tokens are alive, within a few seconds of the truth.
+
+        In memory exact, but that tokens of an ended epoch, and of a family that is too large to be dropped in one step,
+        count until they are dropped.
+        """

@@ -15,7 +15,8 @@ Rules:
 - It dies with its process. A process that starts anew knows no token of the one before, and no one-time value either:
   a client assertion that was used before the restart is taken once more, for as long as it is accepted.
 - Marks outlive what they mark by MARK_SPARE_SECONDS: a clock that steps back revives nothing.
-- What has ended is not found from that instant on, and is dropped by a sweep in slices of SWEEP_SLICE names.
+- What has ended is not found from that instant on, and is dropped by a sweep in slices of SWEEP_SLICE names; so are the
+  members of a family that was revoked, of which the revocation itself drops a slice.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, T
 from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
 from app.storage.epochs import Epoch, Epochs, EpochsWatcher
 from app.storage.expiry import MARK_SPARE_SECONDS, ExpiringMarks, ExpiryBuckets, Name
+from app.storage.families import Families
 from app.storage.interface import ClientShareUsedUp, Issuance, IssuedFacts, Rotation, StoreFull
 from app.storage.observer import StoreObserver, Unobserved
 from app.storage.shares import Shares
@@ -33,7 +35,7 @@ SHARDS = 256
 """One dict for each value of a digest's first byte."""
 
 SWEEP_SLICE = 256
-"""Names a step of the sweep looks at: 0.3 ms of the event loop."""
+"""Names of each kind a step of the sweep looks at: 0.3 ms of the event loop, 1.2 ms for those of a revoked family."""
 
 SWEEP_PAUSE_SECONDS = 0.002
 """Between two slices while more is due: requests come first."""
@@ -107,9 +109,9 @@ class MemoryStore:
         self._refresh = _Records()
         self._alive_until: dict[int, int] = {}
         """How many access tokens end at each second."""
-        self._families: dict[str, set[bytes]] = {}
-        self._jwts_until: dict[str, int] = {}
-        """When the last JWT of a held family ends, where it had any."""
+        self._families = Families()
+        self._ended_families = self._families.ended
+        self._on_family_dropped: Callable[[bytes, int, str], None] | None = None
         self._alone = alone
         marks = max_tokens if max_marks is None else max_marks
         self._revoked_jwts: ExpiringMarks[bytes] = ExpiringMarks(marks)
@@ -149,23 +151,16 @@ class MemoryStore:
         record = decode_access_record(data)
         if record.expires_at <= self._now() or self._epochs.end(record.client_id, record.subject, record.issued_at):
             return None
+        if record.family is not None and record.family in self._ended_families:
+            return None
         return record
 
     async def find_refresh_token(self, ref: TokenRef) -> RefreshTokenRecord | None:
-        data = self._refresh.get(ref.digest)
-        if data is None:
-            return None
-        record = decode_refresh_record(data)
-        if record.expires_at <= self._now() or self._epochs.end(record.client_id, record.subject, record.issued_at):
-            return None
-        return record
+        return self._live_refresh_token(ref)
 
     async def rotate(self, presented: TokenRef, used: RefreshTokenRecord, issuance: Issuance) -> Rotation:
-        data = self._refresh.get(presented.digest)
-        if data is None:
-            return Rotation.GONE
-        record = decode_refresh_record(data)
-        if record.expires_at <= self._now() or self._epochs.end(record.client_id, record.subject, record.issued_at):
+        record = self._live_refresh_token(presented)
+        if record is None:
             return Rotation.GONE
         if record.used_at is not None:
             return Rotation.ALREADY_USED
@@ -181,10 +176,10 @@ class MemoryStore:
         now = self._now()
         ends_at = self._mark_end(family, until, now) if self._alone else until
         if ends_at + MARK_SPARE_SECONDS > now:
-            self._mark(self._revoked_families, family, ends_at, self._client_of(family))
-        for digest in tuple(self._families.get(family, ())):
-            self._drop_access(digest)
-            self._drop_refresh(digest)
+            members = self._families.get(family)
+            self._mark(self._revoked_families, family, ends_at, None if members is None else members.client_id)
+        self._families.end(family, until)
+        self._drop_ended(SWEEP_SLICE)
 
     async def revoke_jwt(self, ref: TokenRef, until: int, client_id: str | None = None) -> None:
         self._mark(self._revoked_jwts, ref.digest, until, client_id)
@@ -232,15 +227,19 @@ class MemoryStore:
         looked_at = [
             len(access),
             len(refresh),
+            self._drop_ended(limit),
             self._revoked_jwts.sweep(now, limit),
             self._revoked_families.sweep(now, limit),
             self._once.sweep(now, limit),
         ]
         return max(looked_at) >= limit
 
-    def family_members(self, family: str) -> tuple[bytes, ...]:
-        """The digests of a family's tokens."""
-        return tuple(self._families.get(family, ()))
+    def watch_families(self, on_dropped: Callable[[bytes, int, str], None]) -> None:
+        """Call ``on_dropped`` for each member of a revoked family that is dropped, as it is dropped.
+
+        It is given the digest, the end of the family's possible life (Unix seconds) and the family's client.
+        """
+        self._on_family_dropped = on_dropped
 
     def epochs(self) -> list[Epoch]:
         """The epochs in force."""
@@ -255,18 +254,33 @@ class MemoryStore:
         return self._once.items()
 
     def access_records(self) -> Iterator[list[tuple[bytes, AccessTokenRecord]]]:
-        """All access tokens, ended ones included: a slice as it stands when it is asked for."""
+        """All access tokens but those of revoked families, ended ones included: a slice as it stands when asked for."""
         for shard in self._access.shards:
-            yield [(digest, decode_access_record(data)) for digest, data in shard.items()]
+            yield [
+                (digest, record)
+                for digest, data in shard.items()
+                if (record := decode_access_record(data)).family not in self._ended_families
+            ]
 
     def refresh_records(self) -> Iterator[list[tuple[bytes, RefreshTokenRecord]]]:
-        """All refresh tokens, used and ended ones included: a slice as it stands when it is asked for."""
+        """All refresh tokens but those of revoked families, used and ended ones included: a slice as it stands then."""
         for shard in self._refresh.shards:
-            yield [(digest, decode_refresh_record(data)) for digest, data in shard.items()]
+            yield [
+                (digest, record)
+                for digest, data in shard.items()
+                if (record := decode_refresh_record(data)).family not in self._ended_families
+            ]
 
     def holds(self, digest: bytes) -> bool:
         """Whether a token is in memory, alive or ended."""
         return digest in self._access or digest in self._refresh
+
+    def is_revoked(self, digest: bytes) -> bool:
+        """Whether a token is in memory that waits to be dropped with its family, which was revoked."""
+        access, refresh = self._access.get(digest), self._refresh.get(digest)
+        if access is not None and decode_access_record(access).family in self._ended_families:
+            return True
+        return refresh is not None and decode_refresh_record(refresh).family in self._ended_families
 
     def forget(self, digest: bytes) -> None:
         """Drop a token without revoking it."""
@@ -294,13 +308,14 @@ class MemoryStore:
         if not marks.mark(name, until, self._now(), client_id):
             raise self._refused((StoreFull if marks.is_full else ClientShareUsedUp)("no room for another mark"))
 
-    def _client_of(self, family: str) -> str | None:
-        """Whose family it is, where anything of it is held."""
-        for digest in self._families.get(family, ()):
-            data = self._refresh.get(digest)
-            if data is not None:
-                return decode_refresh_record(data).client_id
-        return None
+    def _live_refresh_token(self, ref: TokenRef) -> RefreshTokenRecord | None:
+        data = self._refresh.get(ref.digest)
+        if data is None:
+            return None
+        record = decode_refresh_record(data)
+        if record.expires_at <= self._now() or self._epochs.end(record.client_id, record.subject, record.issued_at):
+            return None
+        return None if record.family in self._ended_families else record
 
     def _require_room(self, issuance: Issuance) -> None:
         wanted = (issuance.access is not None) + (issuance.refresh is not None)
@@ -336,36 +351,42 @@ class MemoryStore:
         was set changes them. Of a family that is not held nothing is known, unless it is marked already.
         """
         members = self._families.get(family)
-        if members is None:
-            return 0 if self._revoked_families.is_marked(family, now) else until
-        ends_at = self._jwts_until.get(family, 0)
-        for digest in members:
-            data = self._access.get(digest)
-            if data is not None:
-                ends_at = max(ends_at, decode_access_record(data).expires_at)
-        return min(ends_at, until)
+        if members is not None:
+            return min(members.access_ends_at, until)
+        return 0 if self._is_revoked(family, now) else until
+
+    def _is_revoked(self, family: str, now: float) -> bool:
+        return family in self._ended_families or self._revoked_families.is_marked(family, now)
 
     def _put(self, issuance: Issuance) -> None:
         if issuance.access is not None:
             ref, access = issuance.access
-            if access.family is not None:
-                if self._revoked_families.is_marked(access.family, self._now()):
-                    return
-                self._families.setdefault(access.family, set()).add(ref.digest)
             expires_at = access.expires_at
+            if access.family is not None:
+                if self._is_revoked(access.family, self._now()):
+                    return
+                self._families.join(access.family, ref.digest, access.client_id, expires_at)
             self._access.put(ref.digest, encode_record(access), expires_at)
             self._shares.take(access.client_id)
             self._alive_until[expires_at] = self._alive_until.get(expires_at, 0) + 1
         if issuance.refresh is not None:
             ref, refresh = issuance.refresh
-            if self._revoked_families.is_marked(refresh.family, self._now()):
+            if self._is_revoked(refresh.family, self._now()):
                 return
-            self._families.setdefault(refresh.family, set()).add(ref.digest)
-            if issuance.access is None:
-                ends_at = issuance.jwt_expires_at or refresh.family_expires_at
-                self._jwts_until[refresh.family] = max(ends_at, self._jwts_until.get(refresh.family, 0))
+            jwt_ends_at = 0 if issuance.access is not None else issuance.jwt_expires_at or refresh.family_expires_at
+            self._families.join(refresh.family, ref.digest, refresh.client_id, jwt_ends_at)
             self._refresh.put(ref.digest, encode_record(refresh), refresh.expires_at)
             self._shares.take(refresh.client_id)
+
+    def _drop_ended(self, limit: int) -> int:
+        """Drop up to ``limit`` members of revoked families; how many were looked at."""
+        dropped = self._families.take_ended(limit)
+        for digest, members in dropped:
+            self._drop_access(digest)
+            self._drop_refresh(digest)
+            if self._on_family_dropped is not None:
+                self._on_family_dropped(digest, members.until, members.client_id)
+        return len(dropped)
 
     def _drop_access(self, digest: bytes, *, swept: bool = False) -> None:
         data = self._access.pop(digest)
@@ -381,7 +402,7 @@ class MemoryStore:
         if not swept:
             self._access.buckets.note_dropped(record.expires_at)
         if record.family is not None:
-            self._leave_family(record.family, digest)
+            self._families.leave(record.family, digest)
 
     def _drop_refresh(self, digest: bytes, *, swept: bool = False) -> None:
         data = self._refresh.pop(digest)
@@ -391,14 +412,4 @@ class MemoryStore:
         self._shares.give_back(record.client_id)
         if not swept:
             self._refresh.buckets.note_dropped(record.expires_at)
-        self._leave_family(record.family, digest)
-
-    def _leave_family(self, family: str, digest: bytes) -> None:
-        members = self._families.get(family)
-        if members is not None:
-            members.discard(digest)
-            if not members:
-                del self._families[family]
-                self._jwts_until.pop(family, None)
-                if not self._families:
-                    self._families.clear()
+        self._families.leave(record.family, digest)

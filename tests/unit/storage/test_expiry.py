@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.storage.expiry import BUCKET_SECONDS, MARK_SPARE_SECONDS, ExpiringMarks, ExpiryBuckets
+from app.storage.expiry import BUCKET_SECONDS, COMPACT_FROM, LOOKS, MARK_SPARE_SECONDS, ExpiringMarks, ExpiryBuckets
 
 
 @given(st.lists(st.tuples(st.binary(min_size=1, max_size=8), st.integers(0, 500)), max_size=60), st.integers(1, 7))
@@ -35,6 +35,28 @@ def test_issuing_and_revoking_forever_leaves_nothing_behind() -> None:
         buckets.note_dropped(1_000)
         assert len(buckets) <= 40
     assert buckets.take_due(2_000, 100).count(b"resident") == 1
+
+
+def test_no_drop_looks_at_more_than_a_few_names_of_a_bucket_and_stale_ones_stay_bounded() -> None:
+    held = {number.to_bytes(4, "big") for number in range(10_000)}
+    looked = 0
+
+    def is_held(name: bytes) -> bool:
+        nonlocal looked
+        looked += 1
+        return name in held
+
+    buckets: ExpiryBuckets[bytes] = ExpiryBuckets(is_held)
+    for name in sorted(held):
+        buckets.add(name, 1_000)
+    # Those that were added last go first: the search begins among the live.
+    for name in sorted(held, reverse=True):
+        held.remove(name)
+        looked = 0
+        buckets.note_dropped(1_000)
+        assert looked <= LOOKS
+        assert len(buckets) <= 2 * len(held) + 10_000 // LOOKS + COMPACT_FROM
+    assert len(buckets) == 0
 
 
 def test_marks_outlive_their_second_by_the_spare_and_are_swept_later() -> None:

@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
+import app.storage.memory
 from app.model.tokens import TokenRef
 from app.storage.expiry import MARK_SPARE_SECONDS
-from app.storage.interface import ClientShareUsedUp, Issuance, StoreFull
-from app.storage.memory import MemoryStore, _Records
-from tests.conformance.issued import access_record, new_family, new_grant, new_ref, refresh_record
+from app.storage.interface import ClientShareUsedUp, Issuance, Rotation, StoreFull
+from app.storage.memory import SWEEP_SLICE, MemoryStore, _Records
+from tests.conformance.issued import Grant, access_record, new_family, new_grant, new_ref, refresh_record
 
 Answer = TypeVar("Answer")
 NOW = 1_800_000_000.0
@@ -255,6 +256,74 @@ def test_a_family_whose_access_tokens_have_ended_needs_no_room_for_a_mark() -> N
     clock.now += 60 + MARK_SPARE_SECONDS
     done(store.revoke_family(grant.family, MONTH))
     assert done(store.find_refresh_token(grant.refresh)) is None
+
+
+def rotated(store: MemoryStore, rotations: int) -> list[Grant]:
+    """All grants of one family, of which the last can be rotated."""
+    grants = [new_grant(NOW, access_seconds=60)]
+    done(store.save(grants[0].issuance))
+    for _ in range(rotations):
+        grants.append(new_grant(NOW, grants[0].family, access_seconds=60))
+        assert done(store.rotate(grants[-2].refresh, grants[-2].used(NOW), grants[-1].issuance)) is Rotation.ROTATED
+    return grants
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("when", ["while its tokens live", "after its access tokens ended"])
+def test_one_call_touches_a_slice_of_a_family_however_large_it_is(
+    alone: bool, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    store = MemoryStore(10_000, clock, alone=alone)
+    members = 2 * len(rotated(store, 1_499))
+    (family,) = {record.family for slice_ in store.refresh_records() for _, record in slice_}
+    touched = 0
+
+    def counted(decode: Any) -> Any:
+        def decoded(data: bytes) -> Any:
+            nonlocal touched
+            touched += 1
+            return decode(data)
+
+        return decoded
+
+    for name in ("decode_access_record", "decode_refresh_record"):
+        monkeypatch.setattr(f"app.storage.memory.{name}", counted(getattr(app.storage.memory, name)))
+    if when == "after its access tokens ended":
+        clock.now += 60 + MARK_SPARE_SECONDS
+    done(store.revoke_family(family, MONTH))
+    assert touched == SWEEP_SLICE
+    while store.held()["families"]:
+        touched = 0
+        store.sweep()
+        assert 0 < touched <= 2 * SWEEP_SLICE  # of the family, and of what has ended
+        members -= SWEEP_SLICE
+    assert members <= SWEEP_SLICE
+    assert store.held()["access"] == store.held()["refresh"] == done(store.count_live_tokens()) == 0
+
+
+@pytest.mark.parametrize("when", ["while its tokens live", "after its access tokens ended"])
+def test_all_of_a_large_family_is_dead_at_once(when: str) -> None:
+    clock = Clock()
+    store = MemoryStore(10_000, clock, alone=True)
+    grants = rotated(store, 500)
+    bystander = rotated(store, 1)[-1]
+    if when == "after its access tokens ended":
+        clock.now += 60 + MARK_SPARE_SECONDS
+    done(store.revoke_family(grants[0].family, MONTH))
+    assert store.held()["refresh"] > SWEEP_SLICE
+    marks = store.held()["marks"]
+    done(store.revoke_family(grants[0].family, MONTH))  # once more marks nothing more
+    assert store.held()["marks"] == marks
+    late = new_grant(clock.now, grants[0].family)
+    assert done(store.rotate(grants[-1].refresh, grants[-1].used(NOW), late.issuance)) is Rotation.GONE
+    done(store.save(late.issuance))
+    for grant in (*grants, late):
+        assert done(store.find_access_token(grant.access)) is store.recall_access_token(grant.access) is None
+        assert done(store.find_refresh_token(grant.refresh)) is None
+    assert done(store.find_refresh_token(bystander.refresh)) == bystander.refresh_record
+    assert {record.family for slice_ in store.refresh_records() for _, record in slice_} == {bystander.family}
+    assert grants[0].family not in {record.family for slice_ in store.access_records() for _, record in slice_}
 
 
 def test_room_comes_back_when_tokens_end() -> None:
