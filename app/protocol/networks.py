@@ -4,10 +4,14 @@ from ipaddress import AddressValueError, IPv6Address
 
 
 def network_of(address: str) -> str:
-    """What counts as one address: an IPv4 address, or the /64 of an IPv6 address (RFC 6177 section 2)."""
+    """What counts as one address: an IPv4 address, or the /64 of an IPv6 address (RFC 6177 section 2).
+
+    An IPv4 address is one in its IPv6 form as well (RFC 4291 section 2.5.5.2): so a listener of both sees IPv4 peers.
+    """
     if ":" not in address:
         return address
     try:
-        return f"{IPv6Address(address.partition('%')[0]).packed[:8].hex()}::/64"
+        parsed = IPv6Address(address.partition("%")[0])
     except AddressValueError:
         return address
+    return f"{parsed.packed[:8].hex()}::/64" if parsed.ipv4_mapped is None else str(parsed.ipv4_mapped)
