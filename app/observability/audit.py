@@ -9,7 +9,8 @@ Rules:
   paste secrets into the wrong field.
 - Introspection that succeeds is no event: there would be as many as requests.
 - Refusals are told one by one while they are few; of a flood (for the same reason, of the same client or of nobody,
-  from the same address) the rest of a minute is counted, and the number told with the next.
+  from the same address) the rest of a minute is counted, and the number told with the next; what a flood of too many
+  kinds counted and cannot tell is counted as lost.
 - An event costs the caller a few microseconds and never a wait (:mod:`app.observability.audit_writer`).
 """
 
@@ -107,12 +108,17 @@ def _named(digest: bytes) -> str:
 class Audit:
     """Tells of security-relevant acts. One for each process; any thread may call it."""
 
-    def __init__(self, writer: AuditWriter | None, now: Callable[[], float]) -> None:
-        """``now`` is Unix seconds; without a writer nothing is told."""
+    def __init__(
+        self, writer: AuditWriter | None, now: Callable[[], float], on_dropped: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """``now`` is Unix seconds; without a writer nothing is told.
+
+        ``on_dropped`` is given numbers of refusals that are neither told nor in any ``suppressed``.
+        """
         self._writer = writer
         self._now = now
         self._recent: deque[AuditEvent] = deque(maxlen=RECENT)
-        self._refusals = Repetition(ONE_BY_ONE)
+        self._refusals = Repetition(ONE_BY_ONE, on_dropped)
 
     @property
     def enabled(self) -> bool:
@@ -286,4 +292,4 @@ def open_audit(name: str, *, now: Callable[[], float], on_dropped: Callable[[int
     if to is None:
         return Audit(None, now)
     to.check()
-    return Audit(AuditWriter(to, on_dropped=on_dropped), now)
+    return Audit(AuditWriter(to, on_dropped=on_dropped), now, on_dropped)

@@ -150,7 +150,9 @@ class Metrics:
         self._fetches = {result: fetches.labels(result) for result in FETCH_RESULTS}
 
         self.audit_events_dropped = Counter(
-            "audit_events_dropped", "Audit events that could not be written, or found no room to wait.", registry=r
+            "audit_events_dropped",
+            "Audit events that were not written or found no room, and refusals that were counted and never told.",
+            registry=r,
         )
         self.event_loop_lag = Histogram(
             "event_loop_lag_seconds",

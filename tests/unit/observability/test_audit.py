@@ -174,6 +174,24 @@ def test_of_a_flood_of_refusals_the_first_are_told_and_the_others_counted() -> N
     }
 
 
+def test_of_a_flood_from_more_addresses_than_are_kept_apart_the_counted_are_counted_as_lost(tmp_path: Path) -> None:
+    clock, dropped = Clock(), 0
+
+    def drop(count: int) -> None:
+        nonlocal dropped
+        dropped += count
+
+    audit = open_audit(str(tmp_path / "audit"), now=clock, on_dropped=drop)
+    for _ in range(ONE_BY_ONE + 7):
+        audit.authentication_failed(REQUEST, "wrong_secret")
+    assert dropped == 0
+    for number in range(10_000):
+        peer = f"10.0.{number // 256}.{number % 256}"
+        audit.authentication_failed(msgspec.structs.replace(REQUEST, peer=peer), "wrong_secret")
+    audit.close()
+    assert dropped == 7
+
+
 def test_the_page_describes_every_event_and_every_member() -> None:
     kinds: dict[str, set[str]] = {}
     for event in told(every_act):

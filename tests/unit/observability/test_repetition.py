@@ -24,3 +24,26 @@ def test_what_is_kept_is_bounded_and_the_oldest_go() -> None:
     assert len(rows) == 10_000
     assert rows.untold(29_999, 1.0) is None
     assert rows.untold(0, 1.0) == 0
+
+
+def test_of_more_rows_than_are_kept_every_event_is_told_or_in_a_number_that_is() -> None:
+    lost: list[int] = []
+    rows = Repetition(3, lost.append)
+    sent = told = 0
+    for minute in range(3):
+        for number in range(12_000):
+            for _ in range(5 if number % 2 else 2):
+                untold = rows.untold(number, minute * ROW_SECONDS * 2)
+                sent += 1
+                told += 0 if untold is None else 1 + untold
+    # A row that is still kept has 2 of its 5 to tell.
+    assert sent == told + sum(lost) + 2 * 5_000
+    assert set(lost) == {2}
+
+
+def test_a_row_that_told_of_all_its_events_is_no_loss() -> None:
+    lost: list[int] = []
+    rows = Repetition(3, lost.append)
+    for number in range(12_000):
+        rows.untold(number, 0.0)
+    assert lost == []
