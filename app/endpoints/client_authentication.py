@@ -1,8 +1,9 @@
 """Authenticating the client of a request, the same steps at every endpoint.
 
 1. The request uses exactly one method (``protocol.client_auth``).
-2. Its address is not in the delay that failures at this client bring, or has proved this very secret before. Secrets of
-   the generated form are excepted: nobody guesses 256 random bits. What comes in a delay is not even compared.
+2. Its address is not in the delay that failures at this client bring, nor beyond its bound over all clients, or has
+   proved this very secret before. Secrets of the generated form are excepted: nobody guesses 256 random bits. What
+   comes in a delay is not even compared.
 3. The client exists, and the method is the one it is registered with.
 4. What it presents is right: a secret by digest, an assertion by signature; and an assertion is used once only.
 
@@ -181,7 +182,7 @@ class ClientAuthenticator:
 
     def _refuse_in_delay(self, request: Request, secret: str) -> None:
         """Raises ProtocolError (429) where the address may not try, unless it has proved this very secret before."""
-        wait = self._limits.delay_of(request)
+        wait = self._limits.delay_of(request, guessable=secret != _ASSERTION)
         if wait > 0 and not self._proved_here.knows(request.peer, request.named, secret, self._monotonic()):
             raise self._limits.in_delay(request, wait)
 

@@ -133,9 +133,14 @@ class Limits:
 
     # ------------------------------------------------------------------ failures
 
-    def delay_of(self, request: Request) -> float:
-        """The seconds for which nothing is told to this address about the client that it names; 0 for none."""
-        return self._failures.must_wait(request.peer, request.named, self._monotonic())
+    def delay_of(self, request: Request, *, guessable: bool = True) -> float:
+        """The seconds for which nothing is told to this address about the client that it names; 0 for none.
+
+        ``guessable``: what it presents might be a guess, so the bound of the address over all clients counts too.
+        """
+        failures = self._failures
+        must_wait = failures.must_wait if guessable else failures.must_wait_at
+        return must_wait(request.peer, request.named, self._monotonic())
 
     def failures_in_a_row(self, request: Request) -> int:
         """Of this address at the client that it names."""

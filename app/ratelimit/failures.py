@@ -5,7 +5,8 @@ Rules:
   slow nobody who guesses. Whom it may let pass all the same is for the caller to know.
 - A delay concerns an address *and* a client: failures elsewhere never delay a client, nor a client the others that
   share its address.
-- The wider bound on an address stops a walk over many clients; it delays the first attempt at no client.
+- The wider bound on an address stops a walk over many clients: beyond it nothing that can be guessed is checked for it,
+  a first attempt neither. Told of wrong guesses alone it would leave the right ones to be found at any speed.
 - An attempt that comes during a delay is refused, and does not prolong it.
 - IPv6 addresses count by their first 64 bits, which is what one subscriber has (RFC 6177 section 2).
 - What is kept is bounded, and swept in slices.
@@ -54,7 +55,14 @@ class Failures:
         return sum(map(len, self._shards)) + len(self._by_address)
 
     def must_wait(self, address: str | None, client_id: str, now: float) -> float:
-        """0 if the address may try, else the seconds until it may."""
+        """0 if the address may try at the client what might be guessed, else the seconds until it may."""
+        if not self.per_minute or address is None:
+            return 0.0
+        bound = self._by_address.full_for(self._network(address), self.per_minute, now)
+        return max(bound, self.must_wait_at(address, client_id, now))
+
+    def must_wait_at(self, address: str | None, client_id: str, now: float) -> float:
+        """The same by the failures at this client alone: for what cannot be guessed, but costs much to check."""
         if not self.per_minute or address is None:
             return 0.0
         row = self._row(self._network(address), client_id)

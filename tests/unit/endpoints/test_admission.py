@@ -43,15 +43,15 @@ def policy(answer: Answer) -> bytes | None:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("what", MALFORMED)
 async def test_what_cannot_be_read_counts_against_its_address(what: str, path: str) -> None:
-    wired = Wired(confidential("billing"), failures_per_minute=3)
+    wired = Wired(confidential("billing", secrets=(generated(GENERATED),)), failures_per_minute=3)
     statuses = [(await ask(wired, path, **MALFORMED[what])).status for _ in range(3)]
     assert set(statuses) <= {400, 413, 415}
     refused = await ask(wired, path, **MALFORMED[what])
     assert refused.error == (429, "slow_down")
     assert (policy(refused), refused.headers[b"retry-after"]) == (b'"failure";q=3;w=60', b"20")
     assert (await ask(wired, path, ELSEWHERE, **MALFORMED[what])).status in {400, 413, 415}
-    # Who is right gets in, from anywhere; who fails shares the address's failures.
-    assert (await ask(wired, path, authorization=basic("billing"))).status == 200
+    # Who cannot have guessed gets in, from anywhere; who fails shares the address's failures.
+    assert (await ask(wired, path, authorization=basic("billing", GENERATED))).status == 200
     assert (await ask(wired, path, authorization=basic("nobody"))).status == 429
 
 
@@ -99,7 +99,7 @@ async def test_a_request_that_cannot_be_read_tells_no_guesser_anything(kind: str
     assert [answer.status for answer in told] == [400] * 10 + [429] * 6
     assert len({(answer.body, tuple(answer.headers.items())) for answer in told[10:]}) == 1
     # Nothing was compared, so nobody at this client is delayed by it.
-    assert wired.limits._failures.must_wait(ATTACKER, "billing", wired.clock()) == 0
+    assert wired.limits._failures.must_wait_at(ATTACKER, "billing", wired.clock()) == 0
 
 
 async def test_a_guess_of_the_generated_form_counts_at_the_client_that_it_names() -> None:
@@ -129,7 +129,7 @@ async def test_a_chosen_secret_is_not_verified_for_what_is_refused_anyway() -> N
     assert {(await ask(wired, authorization=header, **QUERY)).status for _ in range(9)} == {400}
     assert [(await ask(wired, **QUERY)).status for _ in range(2)] == [400, 429]
     # What was not verified delays nobody at this client.
-    assert wired.limits._failures.must_wait(ATTACKER, "chosen", wired.clock()) == 0
+    assert wired.limits._failures.must_wait_at(ATTACKER, "chosen", wired.clock()) == 0
 
 
 async def test_where_failures_are_not_counted_nothing_is_refused_for_them() -> None:

@@ -99,6 +99,35 @@ async def test_who_was_right_from_here_before_goes_on_beside_a_guesser(
     assert (await attempt(wired, "wrong", method=method)).status in {401, 429}
 
 
+@each_kind
+async def test_beyond_the_bound_of_its_address_a_right_guess_at_any_client_is_refused_like_a_wrong_one(
+    method: ClientAuthMethod, secret: ClientSecret
+) -> None:
+    """Or one address would try a password at every client as fast as it can send."""
+    wired = Wired(
+        registered(method, secret),
+        registered(method, secret, "at work"),
+        registered(method, generated(MADE_UP), "made up"),
+        failures_per_minute=10,
+    )
+    assert (await attempt(wired, AS_GIVEN, method=method, name="at work")).status == 200
+    walk = [(await attempt(wired, "wrong", method=method, name=f"client {number}")).status for number in range(15)]
+    assert walk == [401] * 10 + [429] * 5
+    hashed = len(wired.hashed)
+    told = [await attempt(wired, text, method=method) for text in (AS_GIVEN, "wrong")]
+    told += [await attempt(wired, AS_GIVEN, method=method, name="nobody")]
+    assert {(answer.error, answer.body, tuple(answer.headers.items())) for answer in told} == {
+        ((429, "slow_down"), told[0].body, tuple(told[0].headers.items()))
+    }
+    assert len(wired.hashed) == hashed
+    # What nobody guesses passes, and what was proved here, and whoever is elsewhere.
+    assert (await attempt(wired, MADE_UP, method=method, name="made up")).status == 200
+    assert (await attempt(wired, AS_GIVEN, method=method, name="at work")).status == 200
+    assert (await attempt(wired, AS_GIVEN, ELSEWHERE, method)).status == 200
+    wired.clock.now += 6.1
+    assert (await attempt(wired, AS_GIVEN, method=method)).status == 200
+
+
 async def test_who_waits_for_a_slow_check_stands_by_what_its_address_did_before() -> None:
     wired = guarded(registered(secret=CHOSEN))
     for secret in ("wrong", "wrong", AS_GIVEN):
@@ -217,6 +246,15 @@ async def test_in_a_delay_no_signature_is_verified_and_no_key_fetched() -> None:
     assert (await asserted(wired, "first", ELSEWHERE)).status == 200
     wired.clock.now += 2.1
     assert (await asserted(wired, "second")).status == 200
+
+
+async def test_the_bound_of_an_address_keeps_no_first_assertion_out() -> None:
+    """A signature is not guessed: what its neighbours guess at other clients is none of its business."""
+    wired = publisher()
+    for number in range(400):
+        await attempt(wired, "wrong", name=f"client {number}")
+    assert (await attempt(wired, "wrong", name="another")).status == 429
+    assert (await asserted(wired, "first")).status == 200
 
 
 async def test_who_has_proved_a_key_from_here_before_goes_on_beside_a_forger() -> None:

@@ -87,14 +87,26 @@ def test_a_walk_over_many_clients_meets_the_bound_of_its_address() -> None:
     assert failures.failed(CLIENT, "client-1", 0.0) == 0  # another address has its own
 
 
-def test_the_bound_delays_nobodys_first_attempt() -> None:
+def test_beyond_the_bound_an_address_waits_at_every_client_its_first_attempt_there_included() -> None:
     failures = Failures(60)
-    for _ in range(1000):
-        failures.failed(ATTACKER, "", 0.0)
-    assert failures.failed(ATTACKER, "", 0.0) > 0
-    assert failures.must_wait(ATTACKER, "billing", 0.0) == 0
-    failures.failed(ATTACKER, "billing", 0.0)
-    assert failures.must_wait(ATTACKER, "billing", 0.0) > 0  # but everybody's second
+    for number in range(1000):
+        failures.failed(ATTACKER, f"client-{number}", 0.0)
+    assert failures.must_wait(ATTACKER, "never tried", 0.0) == pytest.approx(1)
+    assert failures.must_wait(ATTACKER, "never tried", 1.0) == 0  # one a second flows in
+    assert failures.must_wait(CLIENT, "never tried", 0.0) == 0
+    # What cannot be guessed waits for nothing but failures at its own client.
+    assert failures.must_wait_at(ATTACKER, "never tried", 0.0) == 0
+
+
+def test_a_delay_at_a_client_and_the_bound_of_the_address_end_when_both_have_ended() -> None:
+    failures = Failures(6)
+    for _ in range(FREE_FAILURES):
+        failures.failed(ATTACKER, "billing", 0.0)
+    failures.failed(ATTACKER, "", 0.0)
+    assert failures.must_wait(ATTACKER, "billing", 0.0) == pytest.approx(10)
+    assert failures.failed(ATTACKER, "billing", 10.0) == 0
+    assert failures.must_wait_at(ATTACKER, "billing", 10.0) == pytest.approx(2)
+    assert failures.must_wait(ATTACKER, "billing", 10.0) == pytest.approx(10)
 
 
 def test_an_ipv6_subscriber_is_one_address_whatever_it_makes_up() -> None:
