@@ -84,9 +84,12 @@ class ClientAuthenticator:
         proof = request.proof
         if proof is None or not self._holds(proof, now):
             # Whoever carries one that is void since a reload finds what another request has proved since.
-            proof = request.proof = self._known.find(request.authorization, request.peer)
+            proof = self._known.find(request.authorization, request.peer)
             if proof is None or not self._holds(proof, now):
                 return None
+            if not proof.everywhere and not self._limits.may_try_in_delay(request, proof.client.id):
+                return None  # one of too many guesses that come from where it was proved
+            request.proof = proof
         request.client_id = proof.client.id
         return proof.client
 
@@ -94,23 +97,20 @@ class ClientAuthenticator:
         """The client that a request's header proves by itself and at once; None where it proves none.
 
         For requests that are refused whoever sent them. Nothing that might be guessed is compared here: an answer that
-        differs would tell a guesser more than the delay allows. So a secret that is not of the generated form counts
-        only from an address that has proved it. ``now`` is Unix seconds.
+        differs would tell a guesser more than the delay allows, at the real client's own address too. So only secrets
+        of the generated form prove anything. ``now`` is Unix seconds.
         """
         if request.authorization is None:
             return None
-        client = self.authenticate_again(request, NO_PARAMETERS, now)
-        if client is not None:
-            return client
         try:
             given = read_basic(request.authorization)
         except ProtocolError:
             return None
-        is_generated = looks_generated(given.secret)
-        if not is_generated and not self._proved_here.knows(
-            request.peer, given.client_id, given.secret, self._monotonic()
-        ):
+        if not looks_generated(given.secret):
             return None
+        client = self.authenticate_again(request, NO_PARAMETERS, now)
+        if client is not None:
+            return client
         client = self._find_client(given.client_id)
         secrets = client.live_secrets(now) if client is not None else ()
         proved = generated_secret_ends(given.secret, secrets)
@@ -124,7 +124,7 @@ class ClientAuthenticator:
         request.client_id = client.id
         if proved is not None:
             request.proof = self._known.remember(
-                request.authorization, client, proved, peer=request.peer, everywhere=is_generated
+                request.authorization, client, proved, peer=request.peer, everywhere=True
             )
         return client
 
@@ -181,9 +181,26 @@ class ClientAuthenticator:
         return client
 
     def _refuse_in_delay(self, request: Request, secret: str) -> None:
-        """Raises ProtocolError (429) where the address may not try, unless it has proved this very secret before."""
-        wait = self._limits.delay_of(request, guessable=secret != _ASSERTION)
-        if wait > 0 and not self._proved_here.knows(request.peer, request.named, secret, self._monotonic()):
+        """Raises ProtocolError (429) where the address may not try, unless it has proved this very secret before.
+
+        Of secrets that were wrong so many are looked at for that, and none beyond: one is told from the others by it.
+        """
+        wait = self._limits.delay_of(request)
+        if wait > 0 and not self._passes_in_delay(request, secret):
+            raise self._limits.in_delay(request, wait)
+
+    def _passes_in_delay(self, request: Request, secret: str) -> bool:
+        if not self._limits.may_try_in_delay(request, request.named):
+            return False
+        if self._proved_here.knows(request.peer, request.named, secret, self._monotonic()):
+            return True
+        self._limits.tried_in_delay(request)
+        return False
+
+    def _refuse_unknown_signer(self, request: Request) -> None:
+        """The same for assertions: the bound of the address over all clients counts for none, nor a number of tries."""
+        wait = self._limits.delay_of(request, guessable=False)
+        if wait > 0 and not self._proved_here.knows(request.peer, request.named, _ASSERTION, self._monotonic()):
             raise self._limits.in_delay(request, wait)
 
     async def _matches_chosen_secret(
@@ -221,7 +238,7 @@ class ClientAuthenticator:
         if client is None:
             raise invalid_client("unknown_client")
         request.client_id = client.id
-        self._refuse_in_delay(request, _ASSERTION)
+        self._refuse_unknown_signer(request)
         _require_method(client, credentials.method)
         verified = await self._verified_assertion(credentials.assertion, client, now)
         self._proved_here.note(request.peer, client.id, _ASSERTION, self._monotonic())

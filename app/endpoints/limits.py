@@ -6,6 +6,7 @@
 | client | requests of a public client, in tables of their own: anybody may use its name | client and address |
 | introspection | introspection by clients that are let see others' tokens; off by default | client |
 | failure | failed client authentication | address and client, and address alone |
+| | of what comes in the delay that they bring, what is looked at and was not proved there before | address and client |
 | | what cannot be read, from nobody that proves who it is (:mod:`app.endpoints.admission`) | address alone |
 | secret_check | chosen secrets that wait to be verified (:mod:`app.endpoints.waiting_room`) | address, stored hash |
 
@@ -141,6 +142,14 @@ class Limits:
         failures = self._failures
         must_wait = failures.must_wait if guessable else failures.must_wait_at
         return must_wait(request.peer, request.named, self._monotonic())
+
+    def may_try_in_delay(self, request: Request, client_id: str) -> bool:
+        """Whether it may be looked at, in a delay, if this address has proved before what it presents."""
+        return self._failures.may_try_in_delay(request.peer, client_id, self._monotonic())
+
+    def tried_in_delay(self, request: Request) -> None:
+        """This address, in a delay, has presented what it has not proved before."""
+        self._failures.tried_in_delay(request.peer, request.named, self._monotonic())
 
     def failures_in_a_row(self, request: Request) -> int:
         """Of this address at the client that it names."""

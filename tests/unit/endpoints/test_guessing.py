@@ -9,9 +9,11 @@ from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from app.endpoints.exchange import Request
 from app.endpoints.known_credentials import ProvedHere
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
 from app.protocol.client_auth import ASSERTION_TYPE
+from app.protocol.form import FORM_CONTENT_TYPE
 from app.protocol.metadata import TOKEN_PATH
 from app.ratelimit.failures import FREE_FAILURES
 from tests.unit.endpoints.wiring import ISSUER, Answer, Wired, basic, confidential, generated
@@ -126,6 +128,61 @@ async def test_beyond_the_bound_of_its_address_a_right_guess_at_any_client_is_re
     assert (await attempt(wired, AS_GIVEN, ELSEWHERE, method)).status == 200
     wired.clock.now += 6.1
     assert (await attempt(wired, AS_GIVEN, method=method)).status == 200
+
+
+async def guess_in_delay(wired: Wired, count: int, method: ClientAuthMethod = BASIC, name: str = "billing") -> None:
+    told = {(await attempt(wired, f"guess {number}", method=method, name=name)).status for number in range(count)}
+    assert told == {429}
+
+
+@each_kind
+async def test_a_guesser_at_the_real_clients_address_has_a_bounded_number_of_tries_in_a_delay(
+    method: ClientAuthMethod, secret: ClientSecret
+) -> None:
+    """What was proved from there passes the delay, so whoever is there may find it among its guesses."""
+    wired = Wired(registered(method, secret), registered(name="other"), failures_per_minute=40)
+    for name in ("billing", "other"):
+        assert (await attempt(wired, AS_GIVEN, method=method if name == "billing" else BASIC, name=name)).status == 200
+    await guess(wired, method=method)  # the last of which is in the delay
+    await guess_in_delay(wired, 38, method)
+    assert (await attempt(wired, AS_GIVEN, method=method)).status == 200  # what was right is not counted
+    await guess_in_delay(wired, 1, method)
+    hashed = len(wired.hashed)
+    told = [await attempt(wired, text, method=method) for text in (AS_GIVEN, "wrong", AS_GIVEN)]
+    assert [answer.error for answer in told] == [(429, "slow_down")] * 3
+    assert len({(answer.body, tuple(answer.headers.items())) for answer in told}) == 1
+    assert len(wired.hashed) == hashed
+    assert (await attempt(wired, AS_GIVEN, name="other")).status == 200
+    wired.clock.now += 1.6  # another try flows in: 40 a minute
+    assert (await attempt(wired, AS_GIVEN, method=method)).status == 200
+
+
+async def test_a_request_that_was_refused_for_too_many_tries_leaves_no_proof_with_its_connection() -> None:
+    """A connection gives a proof again unasked: a guesser would only have to send its guess twice."""
+    wired = Wired(registered(), failures_per_minute=40)
+    assert (await attempt(wired, AS_GIVEN)).status == 200
+    await guess(wired)
+    await guess_in_delay(wired, 40)
+    request = Request(
+        "POST",
+        b"grant_type=client_credentials",
+        content_type=FORM_CONTENT_TYPE,
+        authorization=basic("billing", AS_GIVEN),
+    )
+    request.peer, request.request_id = GUESSER, "r"
+    assert (await wired.send(TOKEN_PATH, request)).status == 429
+    assert request.proof is None
+
+
+async def test_no_number_of_guesses_makes_a_generated_secret_or_a_known_key_wait() -> None:
+    wired = publisher()
+    wired.clients["billing"] = registered(secret=generated(MADE_UP))
+    assert (await asserted(wired, "first")).status == 200
+    for name in ("billing", "signer"):
+        await guess(wired, name=name)
+        await guess_in_delay(wired, 400, name=name)
+    assert (await attempt(wired, MADE_UP)).status == 200
+    assert (await asserted(wired, "second")).status == 200
 
 
 async def test_who_waits_for_a_slow_check_stands_by_what_its_address_did_before() -> None:

@@ -109,6 +109,21 @@ def test_a_delay_at_a_client_and_the_bound_of_the_address_end_when_both_have_end
     assert failures.must_wait(ATTACKER, "billing", 10.0) == pytest.approx(10)
 
 
+def test_what_is_tried_in_a_delay_is_bounded_for_an_address_at_a_client() -> None:
+    failures = Failures(60)
+    for _ in range(60):
+        assert failures.may_try_in_delay(ATTACKER, "billing", 0.0)
+        failures.tried_in_delay(ATTACKER, "billing", 0.0)
+    assert not failures.may_try_in_delay(ATTACKER, "billing", 0.0)
+    assert failures.may_try_in_delay(ATTACKER, "billing", 1.0)
+    assert failures.may_try_in_delay(ATTACKER, "shop", 0.0)
+    assert failures.may_try_in_delay(CLIENT, "billing", 0.0)
+    assert failures.must_wait(ATTACKER, "billing", 0.0) == 0  # a table of its own
+    for _ in range(64):
+        failures.sweep(120.0)
+    assert len(failures) == 0
+
+
 def test_an_ipv6_subscriber_is_one_address_whatever_it_makes_up() -> None:
     failures = Failures(60)
     told = [failures.failed(f"2001:db8:1:2::{number:x}", "", 0.0) == 0 for number in range(1000)]
@@ -119,6 +134,8 @@ def test_off_is_off() -> None:
     failures = Failures(0)
     assert {failures.failed(ATTACKER, "billing", 0.0) for _ in range(1000)} == {0.0}
     assert failures.must_wait(ATTACKER, "billing", 0.0) == 0
+    failures.tried_in_delay(ATTACKER, "billing", 0.0)
+    assert failures.may_try_in_delay(ATTACKER, "billing", 0.0)
     assert len(failures) == 0
 
 
@@ -126,8 +143,10 @@ def test_any_number_of_rows_takes_a_bounded_place_and_the_long_ones_stay() -> No
     failures = Failures(MANY, max_pairs=640)
     _, now = delay_after(failures, 14)
     for number in range(20_000):
-        failures.failed(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", "billing", now)
-    assert len(failures) <= 2 * 640
+        address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        failures.failed(address, "billing", now)
+        failures.tried_in_delay(address, "x" * 100_000, now)
+    assert len(failures) <= 3 * 640
     assert failures.must_wait(ATTACKER, "billing", now) > 0
 
 
