@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 
 from app.endpoints.client_keys import ClientKeys, Keys
 from app.endpoints.exchange import Proof, Request
-from app.endpoints.known_credentials import KnownCredentials, ProvedHere, VerifiedSecrets
+from app.endpoints.known_credentials import KnownCredentials, ProvedHere, UsedAssertions, VerifiedSecrets
 from app.endpoints.limits import Limits
 from app.endpoints.waiting_room import NoPlace
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
@@ -73,6 +73,7 @@ class ClientAuthenticator:
         self._audiences = assertion_audiences
         self._monotonic = monotonic
         self._known = KnownCredentials()
+        self._used = UsedAssertions()
 
     def authenticate_again(self, request: Request, parameters: Parameters, now: float) -> Client | None:
         """The client of a request whose header has proved its secret before; None where it must be authenticated.
@@ -147,13 +148,15 @@ class ClientAuthenticator:
             return await self._by_assertion(request, credentials, now)
         return self._by_id(request, credentials), None
 
-    async def use_up(self, assertion: VerifiedAssertion) -> None:
+    async def use_up(self, request: Request, assertion: VerifiedAssertion) -> None:
         """Take a verified assertion as used. Raises ProtocolError (``invalid_client``) if it is, or StoreError."""
-        # Length-prefixed, so that no other pair of id and jti has the same name.
-        name = f"{len(assertion.client_id)}:{assertion.client_id}{assertion.jti}"
-        digest = hashlib.sha256(name.encode()).digest()
-        if not await self._store.remember_once(digest, assertion.expires_at, assertion.client_id):
+        digest = _one_time_name(assertion)
+        is_first = await self._store.remember_once(digest, assertion.expires_at, assertion.client_id)
+        self._used.note(digest)
+        if not is_first:
             raise invalid_client("assertion_replayed")
+        # Not before: whoever has found a used one has proved nothing.
+        self._proved_here.note(request.peer, assertion.client_id, _ASSERTION, self._monotonic())
 
     async def _by_secret(self, request: Request, credentials: SecretCredentials, now: float) -> Client:
         secret, is_generated = credentials.secret, looks_generated(credentials.secret)
@@ -217,6 +220,8 @@ class ClientAuthenticator:
                 matches = await self._verify_argon2id(phc, secret, request.peer, known, failures)
             except NoPlace:
                 raise self._limits.no_place(request, client) from None
+            if not known:  # others that were sent with it have failed meanwhile: together they are one guess
+                self._refuse_in_delay(request, secret)
             self._limits.after_slow_check(request, client, matches)
             if matches:
                 self._verified.remember(phc, secret, self._monotonic())
@@ -241,7 +246,8 @@ class ClientAuthenticator:
         self._refuse_unknown_signer(request)
         _require_method(client, credentials.method)
         verified = await self._verified_assertion(credentials.assertion, client, now)
-        self._proved_here.note(request.peer, client.id, _ASSERTION, self._monotonic())
+        if self._used.knows(_one_time_name(verified)):
+            raise invalid_client("assertion_replayed")  # before it counts against the client, who did not send it
         return client, verified
 
     async def _verified_assertion(self, assertion: str, client: Client, now: float) -> VerifiedAssertion:
@@ -272,6 +278,11 @@ def require_confidential(client: Client) -> None:
     """Refuse public clients (RFC 7662 section 2.1: introspection requires authorization). Raises ProtocolError."""
     if client.auth_method is ClientAuthMethod.NONE:
         raise invalid_client("public_client")
+
+
+def _one_time_name(assertion: VerifiedAssertion) -> bytes:
+    # Length-prefixed, so that no other pair of id and jti has the same name.
+    return hashlib.sha256(f"{len(assertion.client_id)}:{assertion.client_id}{assertion.jti}".encode()).digest()
 
 
 def _chosen(secrets: tuple[ClientSecret, ...]) -> list[str]:

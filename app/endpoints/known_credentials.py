@@ -126,9 +126,9 @@ class KnownCredentials:
     ends with the secret that it proved, and counts only as long as the client that it names is the very object that was
     loaded then: a reload makes it void.
 
-    The header of a secret that might be guessed counts from the address that proved it alone, and who looks for it tells
-    a guesser there something: so many tries are looked at in a delay (:mod:`app.ratelimit.failures`). (A connection
-    gives the proof again only with the very head, and so from the very address, that it was proved from.)
+    The header of a secret that might be guessed counts from the address that proved it alone, and who looks for it
+    tells a guesser there something: so many tries are looked at in a delay (:mod:`app.ratelimit.failures`). (A
+    connection gives the proof again only with the very head, and so from the very address, that it was proved from.)
     """
 
     def __init__(self, max_entries: int = 10_000) -> None:
@@ -153,3 +153,24 @@ class KnownCredentials:
             self._known.clear()  # of clients in use no entry is missed for long
         proof = self._known[name] = Proof(client, until, everywhere)
         return proof
+
+
+class UsedAssertions:
+    """Remembers names of assertions that are used up, as this process has found out.
+
+    The store has the last word on those that it does not know; those that it knows cost their client nothing more.
+    """
+
+    def __init__(self, max_entries: int = 10_000) -> None:
+        self._digests: dict[bytes, None] = {}
+        self._max_entries = max_entries
+
+    def knows(self, digest: bytes) -> bool:
+        """Whether the assertion of that name is used up."""
+        return digest in self._digests
+
+    def note(self, digest: bytes) -> None:
+        """It is, for ever: what would be good again after its end has ended itself."""
+        self._digests[digest] = None
+        if len(self._digests) > self._max_entries:
+            del self._digests[next(iter(self._digests))]

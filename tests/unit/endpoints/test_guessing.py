@@ -1,6 +1,7 @@
 """Who guesses at a client's secret: during the delay a right guess is refused like a wrong one, and whoever was right
 from the same address before goes on."""
 
+import asyncio
 import json
 
 import jwt
@@ -320,3 +321,42 @@ async def test_who_has_proved_a_key_from_here_before_goes_on_beside_a_forger() -
     told = [(await asserted(wired, f"forged {number}", key=other)).status for number in range(9)]
     assert told == [401] * 6 + [429] * 3
     assert (await asserted(wired, "second")).status == 200
+
+
+async def test_a_replayed_assertion_frees_nobody_from_the_delay() -> None:
+    wired = publisher()
+    claims = {"iss": "signer", "sub": "signer", "aud": ISSUER, "exp": int(wired.clock.now) + 60, "jti": "used"}
+    form = {"client_assertion": jwt.encode(claims, SIGNER, "ES256"), "client_assertion_type": ASSERTION_TYPE}
+    told = [(await wired.post(TOKEN_PATH, {**CREDENTIALS, **form}, None, peer=ELSEWHERE)).status]
+    told += [(await wired.post(TOKEN_PATH, {**CREDENTIALS, **form}, None, peer=GUESSER)).status for _ in range(7)]
+    assert told == [200] + [401] * 6 + [429]
+    assert (await asserted(wired, "fresh")).error == (429, "slow_down")
+    assert (await asserted(wired, "fresh", ELSEWHERE)).status == 200
+
+
+# ------------------------------------------------------------------------------------------ several at once
+
+
+async def test_guesses_sent_at_once_at_the_end_of_a_delay_are_one_guess() -> None:
+    wired = guarded(registered(secret=CHOSEN))
+    await guess(wired)
+    wired.clock.now += 2.1
+    texts = ("wrong", "wronger", AS_GIVEN, "wrongest")
+    told = await asyncio.gather(*(attempt(wired, text) for text in texts))
+    assert [answer.status for answer in told] == [401, 429, 429, 429]
+    assert len({(answer.body, tuple(answer.headers.items())) for answer in told[1:]}) == 1
+    hashed = len(wired.hashed)
+    wired.clock.now += 4.1
+    assert (await attempt(wired, AS_GIVEN)).status == 200
+    assert len(wired.hashed) == hashed + 1  # what was refused is not remembered as right
+
+
+async def test_who_proved_its_secret_here_is_let_in_though_a_guess_beside_it_began_a_delay() -> None:
+    wired = guarded(registered(secret=CHOSEN))
+    assert (await attempt(wired, AS_GIVEN)).status == 200
+    wired.clock.now += 3600  # verified anew from now on
+    for _ in range(FREE_FAILURES):
+        await attempt(wired, "wrong")
+    told = await asyncio.gather(*(attempt(wired, text) for text in ("wrong", "wronger", AS_GIVEN)))
+    # The known one goes before the second guess, and being right ends the delay that the first one began.
+    assert [answer.status for answer in told] == [401, 401, 200]
