@@ -158,7 +158,8 @@ class Limits:
     def in_delay(self, request: Request, wait: float) -> ProtocolError:
         """What to answer to an attempt that comes during a delay: what :meth:`failed` answers to a wrong one."""
         self._metrics.rate_limited(FAILURE, True)
-        return self._refusal(request, self._failure_quota(), f"{_network(request.peer)}\n{request.client_id}", wait)
+        # Told of by address alone: rows of their own for clients that exist would tell by the time which do.
+        return self._refusal(request, self._failure_quota(), str(_network(request.peer)), wait)
 
     def no_place(self, request: Request, client: Client) -> ProtocolError:
         """What to answer where too many secrets wait to be checked at great cost."""
