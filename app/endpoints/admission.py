@@ -6,7 +6,8 @@
    What is refused before, because it cannot be read, counts too: against the limit of the client that its header
    proves, else as a failure of the address that it came from. No neighbour pays: failures delay failures alone.
 3. Use up the client's assertion, where it has one. Last, so that a refusal by the limit leaves it good for another try,
-   and a client over its limit cannot fill the store with one-time values.
+   and a client over its limit cannot fill the store with one-time values. One that was used before is a failure of its
+   address; as far as this process knows of it, it does not count against the client.
 """
 
 from collections.abc import Awaitable, Coroutine
@@ -67,6 +68,11 @@ class Admission:
     async def _admit_anew(self, request: Request, parameters: Parameters, now: float) -> Client:
         try:
             client, assertion = await self._authenticator.authenticate(request, parameters, now)
+            waiting = self._limits.admit(request, client)
+            if waiting is not None:
+                await waiting
+            if assertion is not None:
+                await self._authenticator.use_up(request, assertion)
         except ProtocolError as refusal:
             if refusal.error is not ErrorCode.INVALID_CLIENT:
                 raise
@@ -74,11 +80,6 @@ class Admission:
             if answer is refusal:
                 raise
             raise answer from refusal
-        waiting = self._limits.admit(request, client)
-        if waiting is not None:
-            await waiting
-        if assertion is not None:
-            await self._authenticator.use_up(assertion)
         return client
 
 

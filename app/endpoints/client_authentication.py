@@ -1,8 +1,9 @@
 """Authenticating the client of a request, the same steps at every endpoint.
 
 1. The request uses exactly one method (``protocol.client_auth``).
-2. Its address is not in the delay that failures at this client bring, or has proved this very secret before. Secrets of
-   the generated form are excepted: nobody guesses 256 random bits. What comes in a delay is not even compared.
+2. Its address is not in the delay that failures at this client bring, nor beyond its bound over all clients, or has
+   proved this very secret before. Secrets of the generated form are excepted: nobody guesses 256 random bits. What
+   comes in a delay is not even compared.
 3. The client exists, and the method is the one it is registered with.
 4. What it presents is right: a secret by digest, an assertion by signature; and an assertion is used once only.
 
@@ -16,7 +17,7 @@ from collections.abc import Awaitable, Callable
 
 from app.endpoints.client_keys import ClientKeys, Keys
 from app.endpoints.exchange import Proof, Request
-from app.endpoints.known_credentials import KnownCredentials, ProvedHere, VerifiedSecrets
+from app.endpoints.known_credentials import KnownCredentials, ProvedHere, UsedAssertions, VerifiedSecrets
 from app.endpoints.limits import Limits
 from app.endpoints.waiting_room import NoPlace
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
@@ -72,6 +73,7 @@ class ClientAuthenticator:
         self._audiences = assertion_audiences
         self._monotonic = monotonic
         self._known = KnownCredentials()
+        self._used = UsedAssertions()
 
     def authenticate_again(self, request: Request, parameters: Parameters, now: float) -> Client | None:
         """The client of a request whose header has proved its secret before; None where it must be authenticated.
@@ -83,9 +85,12 @@ class ClientAuthenticator:
         proof = request.proof
         if proof is None or not self._holds(proof, now):
             # Whoever carries one that is void since a reload finds what another request has proved since.
-            proof = request.proof = self._known.find(request.authorization, request.peer)
+            proof = self._known.find(request.authorization, request.peer)
             if proof is None or not self._holds(proof, now):
                 return None
+            if not proof.everywhere and not self._limits.may_try_in_delay(request, proof.client.id):
+                return None  # one of too many guesses that come from where it was proved
+            request.proof = proof
         request.client_id = proof.client.id
         return proof.client
 
@@ -93,23 +98,20 @@ class ClientAuthenticator:
         """The client that a request's header proves by itself and at once; None where it proves none.
 
         For requests that are refused whoever sent them. Nothing that might be guessed is compared here: an answer that
-        differs would tell a guesser more than the delay allows. So a secret that is not of the generated form counts
-        only from an address that has proved it. ``now`` is Unix seconds.
+        differs would tell a guesser more than the delay allows, at the real client's own address too. So only secrets
+        of the generated form prove anything. ``now`` is Unix seconds.
         """
         if request.authorization is None:
             return None
-        client = self.authenticate_again(request, NO_PARAMETERS, now)
-        if client is not None:
-            return client
         try:
             given = read_basic(request.authorization)
         except ProtocolError:
             return None
-        is_generated = looks_generated(given.secret)
-        if not is_generated and not self._proved_here.knows(
-            request.peer, given.client_id, given.secret, self._monotonic()
-        ):
+        if not looks_generated(given.secret):
             return None
+        client = self.authenticate_again(request, NO_PARAMETERS, now)
+        if client is not None:
+            return client
         client = self._find_client(given.client_id)
         secrets = client.live_secrets(now) if client is not None else ()
         proved = generated_secret_ends(given.secret, secrets)
@@ -123,7 +125,7 @@ class ClientAuthenticator:
         request.client_id = client.id
         if proved is not None:
             request.proof = self._known.remember(
-                request.authorization, client, proved, peer=request.peer, everywhere=is_generated
+                request.authorization, client, proved, peer=request.peer, everywhere=True
             )
         return client
 
@@ -146,13 +148,15 @@ class ClientAuthenticator:
             return await self._by_assertion(request, credentials, now)
         return self._by_id(request, credentials), None
 
-    async def use_up(self, assertion: VerifiedAssertion) -> None:
+    async def use_up(self, request: Request, assertion: VerifiedAssertion) -> None:
         """Take a verified assertion as used. Raises ProtocolError (``invalid_client``) if it is, or StoreError."""
-        # Length-prefixed, so that no other pair of id and jti has the same name.
-        name = f"{len(assertion.client_id)}:{assertion.client_id}{assertion.jti}"
-        digest = hashlib.sha256(name.encode()).digest()
-        if not await self._store.remember_once(digest, assertion.expires_at, assertion.client_id):
+        digest = _one_time_name(assertion)
+        is_first = await self._store.remember_once(digest, assertion.expires_at, assertion.client_id)
+        self._used.note(digest)
+        if not is_first:
             raise invalid_client("assertion_replayed")
+        # Not before: whoever has found a used one has proved nothing.
+        self._proved_here.note(request.peer, assertion.client_id, _ASSERTION, self._monotonic())
 
     async def _by_secret(self, request: Request, credentials: SecretCredentials, now: float) -> Client:
         secret, is_generated = credentials.secret, looks_generated(credentials.secret)
@@ -180,9 +184,26 @@ class ClientAuthenticator:
         return client
 
     def _refuse_in_delay(self, request: Request, secret: str) -> None:
-        """Raises ProtocolError (429) where the address may not try, unless it has proved this very secret before."""
+        """Raises ProtocolError (429) where the address may not try, unless it has proved this very secret before.
+
+        Of secrets that were wrong so many are looked at for that, and none beyond: one is told from the others by it.
+        """
         wait = self._limits.delay_of(request)
-        if wait > 0 and not self._proved_here.knows(request.peer, request.named, secret, self._monotonic()):
+        if wait > 0 and not self._passes_in_delay(request, secret):
+            raise self._limits.in_delay(request, wait)
+
+    def _passes_in_delay(self, request: Request, secret: str) -> bool:
+        if not self._limits.may_try_in_delay(request, request.named):
+            return False
+        if self._proved_here.knows(request.peer, request.named, secret, self._monotonic()):
+            return True
+        self._limits.tried_in_delay(request)
+        return False
+
+    def _refuse_unknown_signer(self, request: Request) -> None:
+        """The same for assertions: the bound of the address over all clients counts for none, nor a number of tries."""
+        wait = self._limits.delay_of(request, guessable=False)
+        if wait > 0 and not self._proved_here.knows(request.peer, request.named, _ASSERTION, self._monotonic()):
             raise self._limits.in_delay(request, wait)
 
     async def _matches_chosen_secret(
@@ -199,6 +220,8 @@ class ClientAuthenticator:
                 matches = await self._verify_argon2id(phc, secret, request.peer, known, failures)
             except NoPlace:
                 raise self._limits.no_place(request, client) from None
+            if not known:  # others that were sent with it have failed meanwhile: together they are one guess
+                self._refuse_in_delay(request, secret)
             self._limits.after_slow_check(request, client, matches)
             if matches:
                 self._verified.remember(phc, secret, self._monotonic())
@@ -220,10 +243,11 @@ class ClientAuthenticator:
         if client is None:
             raise invalid_client("unknown_client")
         request.client_id = client.id
-        self._refuse_in_delay(request, _ASSERTION)
+        self._refuse_unknown_signer(request)
         _require_method(client, credentials.method)
         verified = await self._verified_assertion(credentials.assertion, client, now)
-        self._proved_here.note(request.peer, client.id, _ASSERTION, self._monotonic())
+        if self._used.knows(_one_time_name(verified)):
+            raise invalid_client("assertion_replayed")  # before it counts against the client, who did not send it
         return client, verified
 
     async def _verified_assertion(self, assertion: str, client: Client, now: float) -> VerifiedAssertion:
@@ -254,6 +278,11 @@ def require_confidential(client: Client) -> None:
     """Refuse public clients (RFC 7662 section 2.1: introspection requires authorization). Raises ProtocolError."""
     if client.auth_method is ClientAuthMethod.NONE:
         raise invalid_client("public_client")
+
+
+def _one_time_name(assertion: VerifiedAssertion) -> bytes:
+    # Length-prefixed, so that no other pair of id and jti has the same name.
+    return hashlib.sha256(f"{len(assertion.client_id)}:{assertion.client_id}{assertion.jti}".encode()).digest()
 
 
 def _chosen(secrets: tuple[ClientSecret, ...]) -> list[str]:

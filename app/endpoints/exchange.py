@@ -74,6 +74,8 @@ class Proof(msgspec.Struct, frozen=True, gc=False):
     """As it was loaded then: one that was loaded anew must be proved anew."""
     until: float
     """Unix seconds at which the secret ends; perhaps infinity."""
+    everywhere: bool
+    """Whether it counts from whatever address; else the secret might be guessed, and it counts where it was proved."""
 
 
 class Request(msgspec.Struct, gc=False):

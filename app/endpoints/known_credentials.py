@@ -56,6 +56,9 @@ class VerifiedSecrets:
 class ProvedHere:
     """Remembers which address has proved which secret of a client: it goes on while a neighbour guesses.
 
+    Who asks in a delay tells a guesser at that address something: so many tries are looked at there
+    (:mod:`app.ratelimit.failures`).
+
     That is an exemption from the delay and no proof: what passes is checked as ever. A day long, because clients come
     for a token once in its life. Of one client so many addresses are kept, so that who has a client's secret and many
     addresses washes away none of another client's.
@@ -123,8 +126,9 @@ class KnownCredentials:
     ends with the secret that it proved, and counts only as long as the client that it names is the very object that was
     loaded then: a reload makes it void.
 
-    The header of a secret that might be guessed counts from the address that proved it alone. (A connection gives the
-    proof again only with the very head, and so from the very address, that it was proved from.)
+    The header of a secret that might be guessed counts from the address that proved it alone, and who looks for it
+    tells a guesser there something: so many tries are looked at in a delay (:mod:`app.ratelimit.failures`). (A
+    connection gives the proof again only with the very head, and so from the very address, that it was proved from.)
     """
 
     def __init__(self, max_entries: int = 10_000) -> None:
@@ -147,5 +151,26 @@ class KnownCredentials:
         name = digest if everywhere else (digest, peer)
         if len(self._known) >= self._max_entries and name not in self._known:
             self._known.clear()  # of clients in use no entry is missed for long
-        proof = self._known[name] = Proof(client, until)
+        proof = self._known[name] = Proof(client, until, everywhere)
         return proof
+
+
+class UsedAssertions:
+    """Remembers names of assertions that are used up, as this process has found out.
+
+    The store has the last word on those that it does not know; those that it knows cost their client nothing more.
+    """
+
+    def __init__(self, max_entries: int = 10_000) -> None:
+        self._digests: dict[bytes, None] = {}
+        self._max_entries = max_entries
+
+    def knows(self, digest: bytes) -> bool:
+        """Whether the assertion of that name is used up."""
+        return digest in self._digests
+
+    def note(self, digest: bytes) -> None:
+        """It is, for ever: what would be good again after its end has ended itself."""
+        self._digests[digest] = None
+        if len(self._digests) > self._max_entries:
+            del self._digests[next(iter(self._digests))]

@@ -6,6 +6,7 @@
 | client | requests of a public client, in tables of their own: anybody may use its name | client and address |
 | introspection | introspection by clients that are let see others' tokens; off by default | client |
 | failure | failed client authentication | address and client, and address alone |
+| | of what comes in the delay that they bring, what is looked at and was not proved there before | address and client |
 | | what cannot be read, from nobody that proves who it is (:mod:`app.endpoints.admission`) | address alone |
 | secret_check | chosen secrets that wait to be verified (:mod:`app.endpoints.waiting_room`) | address, stored hash |
 
@@ -89,7 +90,7 @@ class Limits:
         self._audit = audit
         self._monotonic = monotonic
         self._stopwatch = stopwatch
-        self._hits = Repetition()
+        self._hits = Repetition(on_lost=metrics.audit_events_dropped.inc) if audit.enabled else Repetition()
         self._allowed = {limit: metrics.rate_limit_allowed(limit) for limit in (CLIENT, INTROSPECTION)}
         self._turn = 0
 
@@ -133,9 +134,22 @@ class Limits:
 
     # ------------------------------------------------------------------ failures
 
-    def delay_of(self, request: Request) -> float:
-        """The seconds for which nothing is told to this address about the client that it names; 0 for none."""
-        return self._failures.must_wait(request.peer, request.named, self._monotonic())
+    def delay_of(self, request: Request, *, guessable: bool = True) -> float:
+        """The seconds for which nothing is told to this address about the client that it names; 0 for none.
+
+        ``guessable``: what it presents might be a guess, so the bound of the address over all clients counts too.
+        """
+        failures = self._failures
+        must_wait = failures.must_wait if guessable else failures.must_wait_at
+        return must_wait(request.peer, request.named, self._monotonic())
+
+    def may_try_in_delay(self, request: Request, client_id: str) -> bool:
+        """Whether it may be looked at, in a delay, if this address has proved before what it presents."""
+        return self._failures.may_try_in_delay(request.peer, client_id, self._monotonic())
+
+    def tried_in_delay(self, request: Request) -> None:
+        """This address, in a delay, has presented what it has not proved before."""
+        self._failures.tried_in_delay(request.peer, request.named, self._monotonic())
 
     def failures_in_a_row(self, request: Request) -> int:
         """Of this address at the client that it names."""
@@ -144,7 +158,8 @@ class Limits:
     def in_delay(self, request: Request, wait: float) -> ProtocolError:
         """What to answer to an attempt that comes during a delay: what :meth:`failed` answers to a wrong one."""
         self._metrics.rate_limited(FAILURE, True)
-        return self._refusal(request, self._failure_quota(), f"{_network(request.peer)}\n{request.client_id}", wait)
+        # Told of by address alone: rows of their own for clients that exist would tell by the time which do.
+        return self._refusal(request, self._failure_quota(), str(_network(request.peer)), wait)
 
     def no_place(self, request: Request, client: Client) -> ProtocolError:
         """What to answer where too many secrets wait to be checked at great cost."""

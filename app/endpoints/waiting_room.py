@@ -8,8 +8,9 @@ Rules:
   order and has it again when it comes again, so an address has one guess before a client that comes after it, and none
   once the guess was wrong.
 - What one address, one address at one stored hash, and all at one stored hash may have waiting is bounded; so is the
-  whole. Where the whole is full the stored hash with the most waiting gives up its worst; among hashes alike, the
-  address with the most.
+  whole. Where an address has its places taken, who proved its secret there takes that of the worst who has not.
+- Where the whole is full the stored hash with the most waiting gives up its worst; among hashes alike, the address with
+  the most.
 
 So a client that has not failed and comes again as it is told waits, after the hash that runs, for one hash of each
 address that came before it and has not failed either, times the number of clients that are guessed at. Nobody who comes
@@ -97,8 +98,11 @@ class WaitingRoom:
         """
         places, (address, phc) = self._places, pair
         others = self._of_pair[pair]
-        if self._of_address[address] >= places.of_address or others >= places.of_address_at_hash:
-            raise NoPlace
+        if others >= places.of_address_at_hash:
+            self._give_way(pair, known=known, at_hash=True)
+            others = self._of_pair[pair]
+        if self._of_address[address] >= places.of_address:
+            self._give_way(pair, known=known, at_hash=False)
         self._came += 1
         # Who has attempts waiting has not come back: it has never gone.
         number = self._came if others else self._numbers.pop(pair, self._came)
@@ -141,6 +145,18 @@ class WaitingRoom:
         """How much is won where the attempt gives way."""
         address, phc = attempt.pair
         return attempt.standing.is_unknown, len(self._at_hash[phc]), self._of_address[address], attempt.standing
+
+    def _give_way(self, pair: Pair, *, known: bool, at_hash: bool) -> None:
+        """Have the worst attempt of a full address give way to one that is known. Raises NoPlace where none does."""
+        if not known:
+            raise NoPlace
+        address, phc = pair
+        rooms = [self._at_hash.get(phc, [])] if at_hash else self._at_hash.values()
+        at_address = (each for waiting in rooms for each in waiting if each.pair[0] == address)
+        strangers = [each for each in at_address if each.standing.is_unknown]
+        if not strangers:
+            raise NoPlace
+        self._give_up(max(strangers, key=self._burden))
 
     def _give_up(self, attempt: Attempt) -> None:
         """Refuse an attempt that waits; its address keeps its number for when it comes again."""

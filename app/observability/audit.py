@@ -10,7 +10,8 @@ Rules:
 - Introspection that succeeds is no event: there would be as many as requests.
 - Refusals are told one by one while they are few; of a flood (for the same reason, of the same client or of nobody,
   from the same address) the rest of a minute is counted, and the number told with the next; what a flood of too many
-  kinds counted and cannot tell is counted as lost.
+  kinds counted and cannot tell is counted as lost. Failed authentications are alike whatever was wrong: whether one is
+  told takes time, and must not depend on whether its client exists.
 - An event costs the caller a few microseconds and never a wait (:mod:`app.observability.audit_writer`).
 """
 
@@ -191,11 +192,11 @@ class Audit:
 
     def request_refused(self, request: Origin, reason: str) -> None:
         """A token, or a revocation, was refused to whoever asked; of a flood the first. The event loop's."""
-        self._refused("token.refused", request, reason)
+        self._refused("token.refused", request, reason, (reason, request.client_id))
 
     def authentication_failed(self, request: Origin, reason: str) -> None:
         """Client authentication failed, at any endpoint; of a flood the first. The event loop's."""
-        self._refused("client.refused", request, reason)
+        self._refused("client.refused", request, reason, None)
 
     def limit_hit(self, request: Origin, limit: str, suppressed: int = 0) -> None:
         """A limit of class ``limit`` refused a request; the first of a row, which then are counted."""
@@ -205,10 +206,11 @@ class Audit:
                 "limit.hit", Outcome.REFUSED, request, limit=limit, suppressed=suppressed, token_hash=presented
             )
 
-    def _refused(self, event: str, request: Origin, reason: str) -> None:
+    def _refused(self, event: str, request: Origin, reason: str, kind: tuple[str, str | None] | None) -> None:
+        """``kind``: which refusals of an address are alike; None for all of them."""
         if self._writer is None:
             return
-        untold = self._refusals.untold((event, reason, request.client_id, _network(request.peer)), self._now())
+        untold = self._refusals.untold((event, kind, _network(request.peer)), self._now())
         if untold is not None:
             presented = _hash_of_presented(request)
             self._of_request(event, Outcome.REFUSED, request, reason=reason, token_hash=presented, suppressed=untold)

@@ -5,8 +5,11 @@ Rules:
   slow nobody who guesses. Whom it may let pass all the same is for the caller to know.
 - A delay concerns an address *and* a client: failures elsewhere never delay a client, nor a client the others that
   share its address.
-- The wider bound on an address stops a walk over many clients; it delays the first attempt at no client.
-- An attempt that comes during a delay is refused, and does not prolong it.
+- The wider bound on an address stops a walk over many clients: beyond it nothing that can be guessed is checked for it,
+  a first attempt neither. Told of wrong guesses alone it would leave the right ones to be found at any speed.
+- An attempt that comes during a delay is refused, and does not prolong it. Whoever lets some pass all the same, and has
+  to look at what is presented for that, asks :meth:`Failures.may_try_in_delay` before and tells of what was wrong:
+  else who guesses in the delay finds out what would pass.
 - IPv6 addresses count by their first 64 bits, which is what one subscriber has (RFC 6177 section 2).
 - What is kept is bounded, and swept in slices.
 """
@@ -42,23 +45,45 @@ class Failures:
     """Counts failures; belongs to the event loop. Instants are monotonic seconds."""
 
     def __init__(self, per_minute: int, max_pairs: int = _MAX_PAIRS) -> None:
-        """``per_minute``: how many failures one address may have a minute, over all clients; 0 turns all of it off."""
+        """``per_minute``: how many failures one address may have a minute, over all clients; 0 turns all of it off.
+
+        Also how many wrong tries of one address at one client are looked at in a delay.
+        """
         self.per_minute = per_minute
         self._by_address = RateLimiter(max_pairs)
+        self._tried_in_delay = RateLimiter(max_pairs)
         self._shards: list[dict[tuple[str, str], _Row]] = [{} for _ in range(_SHARDS)]
         self._max_rows = max(1, max_pairs // _SHARDS)
         self._networks: dict[str, str] = {}
         self._next = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._shards)) + len(self._by_address)
+        return sum(map(len, self._shards)) + len(self._by_address) + len(self._tried_in_delay)
 
     def must_wait(self, address: str | None, client_id: str, now: float) -> float:
-        """0 if the address may try, else the seconds until it may."""
+        """0 if the address may try at the client what might be guessed, else the seconds until it may."""
+        if not self.per_minute or address is None:
+            return 0.0
+        bound = self._by_address.full_for(self._network(address), self.per_minute, now)
+        return max(bound, self.must_wait_at(address, client_id, now))
+
+    def must_wait_at(self, address: str | None, client_id: str, now: float) -> float:
+        """The same by the failures at this client alone: for what cannot be guessed, but costs much to check."""
         if not self.per_minute or address is None:
             return 0.0
         row = self._row(self._network(address), client_id)
         return 0.0 if row is None else max(0.0, row.until - now)
+
+    def may_try_in_delay(self, address: str | None, client_id: str, now: float) -> bool:
+        """Whether what comes in a delay may be looked at, to find out if it is let pass."""
+        if not self.per_minute or address is None:
+            return True
+        return self._tried_in_delay.full_for(self._tries(address, client_id), self.per_minute, now) == 0
+
+    def tried_in_delay(self, address: str | None, client_id: str, now: float) -> None:
+        """What came in a delay was looked at, and not let pass."""
+        if self.per_minute and address is not None:
+            self._tried_in_delay.retry_after(self._tries(address, client_id), self.per_minute, now)
 
     def in_a_row(self, address: str | None, client_id: str, now: float) -> int:
         """How often the address has failed at the client, the last time not long ago."""
@@ -93,6 +118,7 @@ class Failures:
     def sweep(self, now: float) -> None:
         """Forget what is long past in one shard, another at each call."""
         self._by_address.sweep(now)
+        self._tried_in_delay.sweep(now)
         _forget(self._shards[self._next], now)
         self._next = (self._next + 1) % _SHARDS
 
@@ -118,6 +144,9 @@ class Failures:
 
     def _shard(self, key: tuple[str, str]) -> dict[tuple[str, str], _Row]:
         return self._shards[hash(key) % _SHARDS]
+
+    def _tries(self, address: str, client_id: str) -> str:
+        return "\n".join(_pair(self._network(address), client_id))
 
     def _network(self, address: str) -> str:
         if ":" not in address:

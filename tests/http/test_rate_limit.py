@@ -13,7 +13,7 @@ import pytest
 
 from tests.programs.redis_process import RedisProcess
 from tests.programs.service_calls import ServiceCalls, assert_refused
-from tests.programs.service_clients import AUDITOR, BASIC, CANARY, CHOSEN, RegisteredClient, with_secret
+from tests.programs.service_clients import AUDITOR, BASIC, CANARY, CHOSEN, OTHER, RegisteredClient, with_secret
 from tests.programs.service_fixtures import StartService
 from tests.programs.service_process import ServiceProcess, wait_until
 
@@ -28,7 +28,8 @@ def few(number: int) -> RegisteredClient:
 QUICK = with_secret("quick", rate_limit_per_minute=120)
 UNLIMITED = with_secret("unlimited", rate_limit_per_minute="unlimited")
 DEFAULT, OTHER_DEFAULT = with_secret("default"), with_secret("other-default")
-MADE_UP = with_secret("made-up", secret="ascs_" + hashlib.sha256(CANARY.encode()).hexdigest()[:43])
+GENERATED = "ascs_" + hashlib.sha256(CANARY.encode()).hexdigest()[:43]
+MADE_UP = with_secret("made-up", secret=GENERATED)
 CLIENTS = (*map(few, range(4)), QUICK, UNLIMITED, DEFAULT, OTHER_DEFAULT)
 
 
@@ -172,6 +173,22 @@ def test_a_generated_secret_is_never_delayed(guarded: ServiceCalls) -> None:
     assert attempt(guarded, MADE_UP, MADE_UP.secret, "203.0.113.66").status_code == 200
 
 
+def test_a_walk_over_many_clients_finds_no_secret_faster_than_the_bound_of_its_address(
+    start_service: StartService, calls_of: CallsOf
+) -> None:
+    walked = [with_secret(f"walked-{number}", secret="a common word") for number in range(150)]
+    guarded = calls_of(start_service(clients=walked, **FAILING))
+    for number in range(60):
+        attempt(guarded, BASIC._replace(id=f"nobody-{number}"), "wrong", "203.0.113.66")
+    started, told = time.monotonic(), []
+    for client in walked:
+        attempt(guarded, BASIC._replace(id=f"not-{client.id}"), "wrong", "203.0.113.66")  # takes what flowed in
+        told.append(attempt(guarded, client, client.secret, "203.0.113.66").status_code)
+    assert set(told) <= {200, 429}
+    assert told.count(200) <= 2 + time.monotonic() - started  # one a second may flow in just before a right one
+    assert attempt(guarded, walked[-1], walked[-1].secret, "198.51.100.1").status_code == 200
+
+
 def test_a_flood_of_guesses_at_a_chosen_secret_costs_no_hashes(guarded: ServiceCalls) -> None:
     for _ in range(10):
         attempt(guarded, CHOSEN, "wrong", "203.0.113.66")
@@ -198,8 +215,10 @@ def unreadable(service: ServiceCalls, number: int, address: str, **named: Any) -
 def test_a_flood_that_cannot_be_read_meets_a_limit_that_nobody_else_feels(
     start_service: StartService, calls_of: CallsOf, tmp_path: Path
 ) -> None:
-    guarded = calls_of(start_service(clients=(BASIC, CHOSEN), AUDIT_LOG=str(tmp_path / "audit"), **FAILING))
-    assert attempt(guarded, CHOSEN, CHOSEN.secret, "203.0.113.66").status_code == 200
+    clients = (BASIC, CHOSEN, MADE_UP, OTHER)
+    guarded = calls_of(start_service(clients=clients, AUDIT_LOG=str(tmp_path / "audit"), **FAILING))
+    for client in (BASIC, CHOSEN):
+        assert attempt(guarded, client, client.secret, "203.0.113.66").status_code == 200
     told = [unreadable(guarded, number, "203.0.113.66").status_code for number in range(300)]
     assert set(told) == {400, 413, 415, 429}
     assert 60 <= len(told) - told.count(429) <= 75  # one more each second
@@ -207,12 +226,15 @@ def test_a_flood_that_cannot_be_read_meets_a_limit_that_nobody_else_feels(
     assert_refused(refused, 429, "slow_down")
     assert int(refused.headers["retry-after"]) >= 1
     assert refused.headers["ratelimit-policy"] == '"failure";q=60;w=60'
-    for client in (BASIC, CHOSEN):
+    for client in (BASIC, CHOSEN, MADE_UP):
         for address in ("203.0.113.66", "198.51.100.1"):
             assert attempt(guarded, client, client.secret, address).status_code == 200
+    # Behind the address of a flood a first attempt might be a guess.
+    assert_refused(attempt(guarded, OTHER, OTHER.secret, "203.0.113.66"), 429, "slow_down")
+    assert attempt(guarded, OTHER, OTHER.secret, "198.51.100.1").status_code == 200
     assert unreadable(guarded, 0, "198.51.100.1").status_code == 400
     # A client is known by its header: what it sends counts as its own, and is told for what it is.
-    assert unreadable(guarded, 0, "203.0.113.66", auth=BASIC.basic).status_code == 400
+    assert unreadable(guarded, 0, "203.0.113.66", auth=MADE_UP.basic).status_code == 400
     assert guarded.process.stop() == 0
     events = [json.loads(line) for line in (tmp_path / "audit").read_text().splitlines()]
     hits = [event for event in events if event["event"] == "limit.hit"]
@@ -224,7 +246,8 @@ def test_a_flood_that_cannot_be_read_meets_a_limit_that_nobody_else_feels(
 def test_a_client_that_sends_what_cannot_be_read_meets_its_own_limit(
     start_service_once: StartService, calls_of: CallsOf, redis_url: str, backend: str
 ) -> None:
-    client, other = with_secret("unreadable", rate_limit_per_minute=5), with_secret("readable")
+    client = with_secret("unreadable", secret=GENERATED, rate_limit_per_minute=5)
+    other = with_secret("readable")
     settings = {"RATE_LIMIT_BACKEND": backend, "REDIS_URL": redis_url, "REDIS_KEY_PREFIX": secrets.token_hex(8)}
     service = calls_of(start_service_once(clients=(client, other), **settings, **FAILING))
     answers = [unreadable(service, 0, "203.0.113.66", auth=client.basic) for _ in range(9)]

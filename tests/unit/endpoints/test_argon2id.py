@@ -190,6 +190,41 @@ async def test_who_proved_its_secret_from_here_before_is_not_lost_in_the_crowd(e
     await outcomes(crowd)
 
 
+async def test_who_proved_its_secret_here_has_a_place_though_its_neighbours_guesses_fill_those_of_its_address(
+    executor: ThreadPoolExecutor,
+) -> None:
+    verifier = Argon2idVerifier(executor, Places(of_address=4, of_address_at_hash=2))
+    others = [HASHER.hash(f"other {number}", salt=SALT) for number in range(3)]
+    with held(executor):
+        guesses = [(await wait_with(verifier, "203.0.113.66", phc=phc, failures=2))[0] for phc in (*others, OTHER)]
+        (worst,) = await wait_with(verifier, "198.51.100.1", phc=others[0], failures=9)
+        with pytest.raises(NoPlace):
+            await verifier.verify(PHC, "hunter2", "203.0.113.66")
+        real = await wait_with(verifier, "203.0.113.66", secret="hunter2", known=True)
+        # At its own hash as well, one guess more; but who is known gives way to nobody.
+        real += await wait_with(verifier, "203.0.113.66", secret="hunter2", known=True)
+        with pytest.raises(NoPlace):
+            await verifier.verify(PHC, "hunter2", "203.0.113.66", known=True)
+    assert await outcomes(real) == [True, True]
+    assert await outcomes([worst]) == [False]
+    assert (await outcomes(guesses)).count(NoPlace) == 2
+    assert await verifier.verify(PHC, "hunter2", "203.0.113.66") is True  # the places are free again
+
+
+async def test_who_proved_its_secret_here_has_a_place_though_guesses_fill_those_at_its_hash(
+    executor: ThreadPoolExecutor,
+) -> None:
+    verifier = Argon2idVerifier(executor, Places(of_address_at_hash=2))
+    with held(executor):
+        guesses = await wait_with(verifier, *["203.0.113.66"] * 2)
+        elsewhere = await wait_with(verifier, "203.0.113.66", phc=OTHER, failures=9)
+        # The first guess is about to be verified: the second gives way.
+        (real,) = await wait_with(verifier, "203.0.113.66", secret="hunter2", known=True)
+    assert await real is True
+    assert await outcomes(guesses) == [False, NoPlace]
+    assert await outcomes(elsewhere) == [False]
+
+
 async def test_who_comes_again_as_it_was_told_goes_before_those_who_came_later(executor: ThreadPoolExecutor) -> None:
     verifier = Argon2idVerifier(executor, Places(all=20, of_crowd_at_hash=10))
     with held(executor):

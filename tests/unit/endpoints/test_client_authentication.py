@@ -17,7 +17,7 @@ from jwt.algorithms import ECAlgorithm
 
 from app.endpoints.argon2id import Argon2idVerifier
 from app.endpoints.exchange import Proof, Request
-from app.endpoints.known_credentials import KnownCredentials, VerifiedSecrets
+from app.endpoints.known_credentials import KnownCredentials, UsedAssertions, VerifiedSecrets
 from app.endpoints.waiting_room import Places
 from app.model.clients import Client, ClientAuthMethod, ClientSecret
 from app.protocol.client_auth import ASSERTION_TYPE
@@ -395,6 +395,35 @@ async def test_an_assertion_counts_once() -> None:
     assert (await with_assertion(wired, name="b")).status == 200  # another client's names are its own
     failure = {"operation": "issue", "reason": "assertion_replayed"}
     assert wired.sample("token_operation_failures_total", **failure) == 2
+
+
+async def test_replays_of_a_used_assertion_are_failures_and_cost_the_client_nothing() -> None:
+    """Or whoever reads one in a log spends the limit of the client that it belongs to."""
+    wired = Wired(asserting(), per_minute=3, failures_per_minute=300)
+    assert (await with_assertion(wired, jti="first")).status == 200
+    form = {**CREDENTIALS, **assertion(jti="first")}
+    replays = [(await wired.post(TOKEN_PATH, form, None, peer="198.51.100.66")).error for _ in range(9)]
+    assert replays == [(401, "invalid_client")] * 6 + [(429, "slow_down")] * 3
+    assert wired.limits._failures.in_a_row("198.51.100.66", "asserting", NOW) == 6
+    assert [(await with_assertion(wired, jti=jti)).status for jti in ("second", "third", "fourth")] == [200, 200, 429]
+
+
+async def test_an_assertion_that_another_replica_took_costs_the_client_one_request_at_most() -> None:
+    clock = Clock()
+    store = MemoryStore(100, clock)
+    first, second = (Wired(asserting(), store=store, clock=clock, per_minute=3) for _ in range(2))
+    assert (await with_assertion(first, jti="one")).status == 200
+    assert {(await with_assertion(second, jti="one")).error for _ in range(9)} == {(401, "invalid_client")}
+    assert [(await with_assertion(second, jti=jti)).status for jti in ("two", "three", "four")] == [200, 200, 429]
+
+
+def test_the_memory_of_used_assertions_is_bounded() -> None:
+    used = UsedAssertions(max_entries=100)
+    for number in range(1000):
+        used.note(b"%d" % number)
+    assert used.knows(b"999")
+    assert not used.knows(b"0")
+    assert len(used._digests) == 100
 
 
 async def test_ids_and_names_cannot_be_shifted_into_each_other() -> None:

@@ -173,6 +173,18 @@ def test_a_row_of_refusals_is_one_event_a_minute_with_the_number_untold() -> Non
     assert told.limits == [("client", 0), ("client", 9)]
 
 
+def test_failures_of_an_address_are_told_of_once_whichever_clients_it_names() -> None:
+    """With a row for each client that exists, and one for all others, a refusal's time would tell which there are."""
+    told = Told()
+    limits = make(audit=told, failures=1)
+    for name in (None, "billing", "shop", None):
+        request = asked()
+        request.client_id, request.named = name, name or "unknown"
+        for _ in range(3):
+            limits.failed(request, invalid_client("wrong_secret"))
+    assert told.limits == [("failure", 0)]
+
+
 def test_one_ipv6_network_is_told_of_once() -> None:
     told = Told()
     limits = make(audit=told, failures=1)

@@ -166,10 +166,11 @@ def test_of_a_flood_of_refusals_the_first_are_told_and_the_others_counted() -> N
     for event in lines.events:
         count, untold = came_to.get(event["event"], (0, []))
         came_to[event["event"]] = (count + 1, [*untold, event["suppressed"]] if "suppressed" in event else untold)
-    # Three addresses, another client (the operators' listener knows none), and the first of another minute.
+    # Three addresses, the first of another minute, and another client where who asks has proved who it is: of those who
+    # have not, one that has rows of its own would tell by its time that it exists.
     assert came_to == {
         "token.refused": (3 * ONE_BY_ONE + 1 + 1, [1000 - ONE_BY_ONE]),
-        "client.refused": (3 * ONE_BY_ONE + 1 + 1, [1000 - ONE_BY_ONE]),
+        "client.refused": (3 * ONE_BY_ONE + 1, [1000 - ONE_BY_ONE + 1]),
         "admin.refused": (3 * ONE_BY_ONE + 1, [1000 - ONE_BY_ONE + 1]),
     }
 
@@ -190,6 +191,16 @@ def test_of_a_flood_from_more_addresses_than_are_kept_apart_the_counted_are_coun
         audit.authentication_failed(msgspec.structs.replace(REQUEST, peer=peer), "wrong_secret")
     audit.close()
     assert dropped == 7
+
+
+def test_failed_authentications_of_an_address_are_one_row_whatever_was_wrong() -> None:
+    lines = Lines()
+    audit = Audit(writer_to(lines, []), lambda: NOW)
+    for number in range(1000):
+        known = msgspec.structs.replace(REQUEST, client_id=f"client {number}" if number % 2 else None)
+        audit.authentication_failed(known, "wrong_secret" if number % 2 else "unknown_client")
+    audit.close()
+    assert len(lines.events) == ONE_BY_ONE
 
 
 def test_the_page_describes_every_event_and_every_member() -> None:

@@ -87,14 +87,41 @@ def test_a_walk_over_many_clients_meets_the_bound_of_its_address() -> None:
     assert failures.failed(CLIENT, "client-1", 0.0) == 0  # another address has its own
 
 
-def test_the_bound_delays_nobodys_first_attempt() -> None:
+def test_beyond_the_bound_an_address_waits_at_every_client_its_first_attempt_there_included() -> None:
     failures = Failures(60)
-    for _ in range(1000):
-        failures.failed(ATTACKER, "", 0.0)
-    assert failures.failed(ATTACKER, "", 0.0) > 0
-    assert failures.must_wait(ATTACKER, "billing", 0.0) == 0
-    failures.failed(ATTACKER, "billing", 0.0)
-    assert failures.must_wait(ATTACKER, "billing", 0.0) > 0  # but everybody's second
+    for number in range(1000):
+        failures.failed(ATTACKER, f"client-{number}", 0.0)
+    assert failures.must_wait(ATTACKER, "never tried", 0.0) == pytest.approx(1)
+    assert failures.must_wait(ATTACKER, "never tried", 1.0) == 0  # one a second flows in
+    assert failures.must_wait(CLIENT, "never tried", 0.0) == 0
+    # What cannot be guessed waits for nothing but failures at its own client.
+    assert failures.must_wait_at(ATTACKER, "never tried", 0.0) == 0
+
+
+def test_a_delay_at_a_client_and_the_bound_of_the_address_end_when_both_have_ended() -> None:
+    failures = Failures(6)
+    for _ in range(FREE_FAILURES):
+        failures.failed(ATTACKER, "billing", 0.0)
+    failures.failed(ATTACKER, "", 0.0)
+    assert failures.must_wait(ATTACKER, "billing", 0.0) == pytest.approx(10)
+    assert failures.failed(ATTACKER, "billing", 10.0) == 0
+    assert failures.must_wait_at(ATTACKER, "billing", 10.0) == pytest.approx(2)
+    assert failures.must_wait(ATTACKER, "billing", 10.0) == pytest.approx(10)
+
+
+def test_what_is_tried_in_a_delay_is_bounded_for_an_address_at_a_client() -> None:
+    failures = Failures(60)
+    for _ in range(60):
+        assert failures.may_try_in_delay(ATTACKER, "billing", 0.0)
+        failures.tried_in_delay(ATTACKER, "billing", 0.0)
+    assert not failures.may_try_in_delay(ATTACKER, "billing", 0.0)
+    assert failures.may_try_in_delay(ATTACKER, "billing", 1.0)
+    assert failures.may_try_in_delay(ATTACKER, "shop", 0.0)
+    assert failures.may_try_in_delay(CLIENT, "billing", 0.0)
+    assert failures.must_wait(ATTACKER, "billing", 0.0) == 0  # a table of its own
+    for _ in range(64):
+        failures.sweep(120.0)
+    assert len(failures) == 0
 
 
 def test_an_ipv6_subscriber_is_one_address_whatever_it_makes_up() -> None:
@@ -107,6 +134,8 @@ def test_off_is_off() -> None:
     failures = Failures(0)
     assert {failures.failed(ATTACKER, "billing", 0.0) for _ in range(1000)} == {0.0}
     assert failures.must_wait(ATTACKER, "billing", 0.0) == 0
+    failures.tried_in_delay(ATTACKER, "billing", 0.0)
+    assert failures.may_try_in_delay(ATTACKER, "billing", 0.0)
     assert len(failures) == 0
 
 
@@ -114,8 +143,10 @@ def test_any_number_of_rows_takes_a_bounded_place_and_the_long_ones_stay() -> No
     failures = Failures(MANY, max_pairs=640)
     _, now = delay_after(failures, 14)
     for number in range(20_000):
-        failures.failed(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", "billing", now)
-    assert len(failures) <= 2 * 640
+        address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        failures.failed(address, "billing", now)
+        failures.tried_in_delay(address, "x" * 100_000, now)
+    assert len(failures) <= 3 * 640
     assert failures.must_wait(ATTACKER, "billing", now) > 0
 
 
