@@ -56,18 +56,20 @@ def local(
     token_seconds: int = TOKEN_SECONDS,
     token_format: str = "opaque",
     workers: int = 1,
+    hot_client_per_minute: int = HOT_CLIENT_PER_MINUTE,
 ) -> Iterator[Target]:
     """A service on one core of this machine, for k6 on another, and a constant responder beside it.
 
     ``extra``: more settings of the service, such as ``REDIS_URL``. ``token_seconds``: how long its tokens live;
     ``token_format``: ``opaque`` or ``jwt``. ``workers``: its processes, whose ports for metrics follow one another.
+    ``hot_client_per_minute``: the limit of the client that is to meet one.
     """
     server_cores, load_cores = split_cores()
     metrics_port = free_ports(workers)
     metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
     with tempfile.TemporaryDirectory() as folder:
         settings = {
-            "CLIENTS_FILE": str(_clients_file(Path(folder), token_seconds, token_format)),
+            "CLIENTS_FILE": str(_clients_file(Path(folder), token_seconds, token_format, hot_client_per_minute)),
             "METRICS_ADDR": f"127.0.0.1:{metrics_port}",
             "ADMIN_ADDR": f"127.0.0.1:{free_ports(workers)}",
             "LOG_LEVEL": "warning",
@@ -123,11 +125,11 @@ def free_ports(count: int) -> int:
     raise OSError(f"no {count} free ports in a row")
 
 
-def _clients_file(folder: Path, token_seconds: int, token_format: str) -> Path:
+def _clients_file(folder: Path, token_seconds: int, token_format: str, hot_client_per_minute: int) -> Path:
     path = folder / "clients.yaml"
     clients = [
         _client(CLIENT, REQUESTS_PER_MINUTE, token_seconds, token_format),
-        _client(HOT_CLIENT, HOT_CLIENT_PER_MINUTE, token_seconds, token_format),
+        _client(HOT_CLIENT, hot_client_per_minute, token_seconds, token_format),
     ]
     with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
         json.dump({"version": 1, "clients": clients}, file)
