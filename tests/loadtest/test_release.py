@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from loadtest import following, kube
 from loadtest.cluster import run_in_cluster
 from loadtest.generator import Outcome
 from loadtest.kube import ClusterError
-from loadtest.release import values_of
+from loadtest.release import put_back, values_of
 from loadtest.scenarios import scenario
 from loadtest.verdict import Exit
 
@@ -118,13 +119,13 @@ def test_a_run_is_a_job_of_the_template_and_the_release_is_put_back(programs: Pr
 
 
 @pytest.mark.parametrize("fails", ["upgrade l", "create job", "get pods", "logs"])
-def test_the_release_is_put_back_after_a_failure(programs: Programs, tmp_path: Path, fails: str) -> None:
+def test_the_release_is_put_back_after_a_failure(
+    programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
     programs.answer({fails: {"says": "no", "code": 1}})
-    if fails == "logs":  # there is no verdict then, and that is no failure of the cluster
-        assert run(tmp_path).exit is Exit.NOT_RUN
-    else:
-        with pytest.raises(ClusterError):
-            run(tmp_path)
+    monkeypatch.setattr(following, "LOST_SECONDS", 0.0)
+    with pytest.raises(ClusterError):
+        run(tmp_path)
     assert "rollback l 7" in programs.calls[-1]
 
 
@@ -162,6 +163,16 @@ def test_a_release_that_was_not_put_back_says_the_command_that_does_it(programs:
     programs.answer({"rollback": {"says": "locked", "code": 1}})
     with pytest.raises(ClusterError, match=r"do it by hand: helm --namespace n rollback l 7(.|\n)*locked"):
         run(tmp_path)
+
+
+def test_a_way_back_that_does_not_end_says_the_command_too(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs.answer({"rollback": {"seconds": 100}})
+    monkeypatch.setattr(kube, "TIMEOUT_SECONDS", 0.2)
+    with (
+        pytest.raises(ClusterError, match=r"do it by hand: helm rollback l 7(.|\n)*no end within 0.2 s"),
+        put_back(["helm"], "l", 7, lambda _line: None),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(
