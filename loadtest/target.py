@@ -16,6 +16,7 @@ from benchmarks.clients import REQUESTS_PER_MINUTE
 from benchmarks.machine import split_cores
 from benchmarks.redis_process import redis_server
 from benchmarks.servers import bare_server, free_port, service
+from loadtest.scenarios import SCENARIOS
 
 CLIENT, HOT_CLIENT = "load", "load-hot"
 _SECRETS = {name: f"{name}-0123456789abcdef0123456789abcdef0123456789" for name in (CLIENT, HOT_CLIENT)}
@@ -109,8 +110,18 @@ SOME_SCRIPTS = (
 )
 
 
+CHOSEN_BY_SCENARIO = ("OPERATION", "STAGE", "CHANGE")
+"""What scenarios tell their scripts, and nobody else."""
+
+
 def given_by(environ: Mapping[str, str]) -> dict[str, str]:
-    """What of the environment is meant for k6's scripts."""
+    """What of the environment is meant for k6's scripts. Raises KeyError for what a scenario says, with its name."""
+    for name in CHOSEN_BY_SCENARIO:
+        if value := environ.get(name):
+            scripts = {one.script for one in SCENARIOS if name in one.environ}
+            of_it = [one for one in SCENARIOS if one.script in scripts]
+            fitting = [one.name for one in of_it if one.environ.get(name) == value] or [one.name for one in of_it]
+            raise KeyError(f"{name}={value} is said by the scenario: unset it, and choose SCENARIO={'|'.join(fitting)}")
     return {name: environ[name] for name in (*ALL_SCRIPTS, *SOME_SCRIPTS) if environ.get(name)}
 
 
