@@ -20,6 +20,7 @@ from benchmarks.machine import REPOSITORY
 from loadtest.following import REPORTS, follow
 from loadtest.generator import Outcome
 from loadtest.kube import ClusterError, json_of, output_of
+from loadtest.limiters import job_of
 from loadtest.release import READY_SECONDS, put_back, revision_to_return_to, values_of
 from loadtest.scenarios import Scenario
 from loadtest.verdict import exit_of, verdict_in
@@ -64,7 +65,13 @@ def run_in_cluster(
             output_of([*upgrade, "--wait", "--timeout", f"{READY_SECONDS:g}s"])
             say(f"starting {scenario.name} as run {run_id}")
             template = f"cronjob/{_template_of(helm, release)}"
-            output_of(["kubectl", "-n", namespace, "create", "job", run_id, f"--from={template}"])
+            create = ["kubectl", "-n", namespace, "create"]
+            if scenario.script == "hot-client":
+                manifest = Path(folder) / "job.json"
+                manifest.write_text(json.dumps(job_of(namespace, run_id, template, release)))
+                output_of([*create, "-f", str(manifest)])
+            else:
+                output_of([*create, "job", run_id, f"--from={template}"])
             pod = _started_pod(namespace, run_id)
             report.mkdir(parents=True, exist_ok=True)
             output, code = follow(namespace, pod, report / "output.txt")

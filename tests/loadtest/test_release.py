@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,8 @@ from pathlib import Path
 folder, words = Path(os.environ["STAND_IN"]), [Path(sys.argv[0]).name, *sys.argv[1:]]
 text = " ".join(words)
 values = [json.loads(Path(words[at + 1]).read_text()) for at, word in enumerate(words) if word == "--values"]
+if "-f" in words:
+    (folder / "created").write_text(Path(words[words.index("-f") + 1]).read_text())
 with (folder / "calls").open("a") as calls:
     calls.write(json.dumps([text, *values]) + chr(10))
 for answer in json.loads((folder / "answers").read_text()):
@@ -70,6 +73,10 @@ class Programs:
     def values(self) -> list[dict[str, object]]:
         lines = (self.folder / "calls").read_text().splitlines()
         return [value for line in lines for value in json.loads(line)[1:]]
+
+    @property
+    def created(self) -> Any:
+        return json.loads((self.folder / "created").read_text())
 
     @property
     def environ(self) -> dict[str, str]:
@@ -116,6 +123,21 @@ def test_a_run_is_a_job_of_the_template_and_the_release_is_put_back(programs: Pr
         "env": [{"name": "A", "value": "b"}, {"name": "DURATION_FACTOR", "value": "0.1"}],
         "calibration": {"enabled": True},
     }
+
+
+def test_the_job_of_a_hot_client_is_told_how_many_pods_there_are(programs: Programs, tmp_path: Path) -> None:
+    env = [{"name": "LIMITERS", "value": "10"}]
+    job = {"spec": {"template": {"spec": {"containers": [{"name": "k6", "env": env}]}}}}
+    serving = {"metadata": {}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    programs.answer(
+        {
+            "--dry-run=client": {"says": json.dumps(job)},
+            "instance=l,app.kubernetes.io/component=service": {"says": json.dumps({"items": [serving] * 3})},
+        }
+    )
+    assert run(tmp_path, "hot-client").exit is Exit.PASSED
+    assert programs.created["spec"]["template"]["spec"]["containers"][0]["env"] == [{"name": "LIMITERS", "value": "3"}]
+    assert not [call for call in programs.calls if "create job" in call and "--dry-run=client" not in call]
 
 
 @pytest.mark.parametrize("fails", ["upgrade l", "create job", "get pods", "logs"])
