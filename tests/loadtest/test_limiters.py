@@ -17,7 +17,7 @@ def job(*values: str) -> dict[str, Any]:
 
 
 def test_pods_count_that_are_ready_and_stay() -> None:
-    new = {"metadata": {}, "status": {}}
+    new: dict[str, Any] = {"metadata": {}, "status": {}}
     leaving = pod("True", deletionTimestamp="2026-01-01T00:00:00Z")
     assert ready({"items": [pod("True"), pod("True"), pod("False"), new, leaving]}) == 2
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from benchmarks.machine import Machine
-from loadtest import guide, guide_page, sampling
+from loadtest import guide, guide_page, sampling, scrape
 from loadtest.generator import Outcome
 from loadtest.guide import MixedRuns, must_be_alike, run_guide, token_seconds, write_report
 from loadtest.record import RunFacts, StageEnd, read_record, write_json
@@ -108,7 +108,7 @@ def test_a_scrape_that_fails_is_left_out_and_the_stage_is_kept(
             raise ConnectionRefusedError("refused")
         return SCRAPE.format(cpu=1.0)
 
-    monkeypatch.setattr(guide.scrape, "fetch", fetch)
+    monkeypatch.setattr(scrape, "fetch", fetch)
     monkeypatch.setattr(guide, "Sampling", lambda _url, _copy: contextlib.nullcontext())
     monkeypatch.setattr(guide, "run", lambda *_, report, **__: Outcome(Exit.PASSED, None, report))
     run_guide(Target({}, "http://x/metrics"), tmp_path, {}, said.append, lambda: 0.0, only=("basic",))
@@ -124,7 +124,7 @@ def test_an_answer_that_is_cut_is_an_error_of_reading(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("urllib.request.urlopen", cut)
     with pytest.raises(OSError, match="no whole answer"):
-        guide.scrape.fetch("http://x/metrics")
+        scrape.fetch("http://x/metrics")
 
 
 @pytest.mark.parametrize(

@@ -110,9 +110,9 @@ def test_a_hot_client_is_let_through_what_its_limit_announces(target: Target, tm
 
 
 def test_a_hot_client_whose_limit_is_high_is_measured_too(tmp_path: Path) -> None:
-    """200 a second are refilled: between them there is never a long row of refusals."""
-    with local(hot_client_per_minute=12_000) as target:
-        told = {"RATE_FACTOR": "1", "HOT_RATE": "1000", "DURATION_FACTOR": "0.1"}
+    """800 a second are refilled: between them there is never a long row of refusals."""
+    with local(hot_client_per_minute=48_000) as target:
+        told = {"RATE_FACTOR": "1", "HOT_RATE": "2000", "DURATION_FACTOR": "0.1"}
         outcome = shortened(target, scenario("hot-client"), tmp_path, **told)
     figures = figures_of(outcome)
     assert figures["hot_answered_otherwise"][1]
