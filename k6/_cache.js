@@ -1,6 +1,6 @@
 // How many introspections the service answered out of its cache during a run, by its own counters at METRICS_URL.
 //
-// Rules: what was not measured is no pass; without METRICS_URL there is no check, and the run says so.
+// Rules: what was not measured is no pass; without METRICS_URL the run ends before it begins.
 
 import http from 'k6/http';
 import { Counter, Gauge } from 'k6/metrics';
@@ -18,7 +18,6 @@ const hitShare = new Gauge('cache_hit_share');
 
 /** The thresholds of a run that asks `asked` times, each of which must have been looked for in the cache. */
 export function cacheThresholds(asked) {
-  if (METRICS_URL === '') return {};
   return { cache_lookups: [`count>=${Math.max(1, Math.floor(asked * 0.99))}`], cache_hit_share: [`value<${HIT_SHARE}`] };
 }
 
@@ -34,12 +33,14 @@ export function cacheUseIn(text) {
   return found;
 }
 
-/** The counters now; null without METRICS_URL. Ends the run where they are not to be had. */
+/** To be called by `setup` before all else. Ends the run where METRICS_URL is not set. */
+export function needCounters() {
+  if (METRICS_URL !== '') return;
+  stop("METRICS_URL is not set: only the service's counters tell that its cache was of no use; give the /metrics of its one process");
+}
+
+/** The counters now. Ends the run where they are not to be had. */
 export function cacheUse() {
-  if (METRICS_URL === '') {
-    console.warn('METRICS_URL is not set: that the cache knew next to nothing is not checked');
-    return null;
-  }
   const response = http.get(METRICS_URL, { tags: UNMEASURED, timeout: '10s' });
   if (response.status !== 200 || !response.body.includes(SERIES)) {
     stop(`${METRICS_URL} answered ${response.status || response.error} and has no ${SERIES}: is METRICS_URL right?`);
@@ -49,7 +50,6 @@ export function cacheUse() {
 
 /** To be called by `teardown` with what `cacheUse` said before. */
 export function countCacheUse(before) {
-  if (before === null) return;
   const after = cacheUse();
   const asked = after.lookups - before.lookups;
   lookups.add(asked);

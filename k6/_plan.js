@@ -18,17 +18,25 @@ export const HEADROOM = 2;
 const PAUSE_SECONDS = 2;
 
 let plannedMilliseconds = 1;
-let beginsAt = 0;
+/** When each scenario starts, in milliseconds of the plan. */
+let starts = {};
 
-/** The part of the run, 0 to PARTS - 1, that it is now: the tag of what is asked now. */
+/**
+ * The part of the run, 0 to PARTS - 1, that it is now: the tag of what is asked now. By the scenario's own start: the
+ * time of the test begins with `setup`, which may wait for the service. Only where a scenario runs.
+ */
 export function part() {
-  const elapsed = exec.instance.currentTestRunDuration - beginsAt;
+  const { name, startTime } = exec.scenario;
+  const elapsed = Date.now() - startTime + (starts[name] || 0);
   return String(Math.max(0, Math.min(PARTS - 1, Math.floor((elapsed / plannedMilliseconds) * PARTS))));
 }
 
+// Each takes its `seconds` as planned, which it stretches or shortens, and `at`, the seconds of this run before it starts:
+// the lengths of what comes before are whole seconds one by one, so their sum is no stretched sum.
+
 /** Users that ask again as soon as they were answered and have paused. */
 export function users(exec_, vus, seconds, at = 0, tags = {}) {
-  return { executor: 'constant-vus', exec: exec_, vus, seconds: stretched(seconds), at: offset(at), tags };
+  return { executor: 'constant-vus', exec: exec_, vus, seconds: stretched(seconds), at, tags };
 }
 
 /** Requests that come at a rate, whatever the answers take (open model). */
@@ -41,7 +49,7 @@ export function arrivals(exec_, rate, seconds, at = 0, tags = {}) {
     preAllocatedVUs: virtualUsers(rate),
     maxVUs: Math.max(MAX_VUS, virtualUsers(rate)),
     seconds: stretched(seconds),
-    at: offset(at),
+    at,
     tags,
   };
 }
@@ -58,13 +66,9 @@ export function ramp(exec_, startRate, stages, at = 0, tags = {}) {
     maxVUs: Math.max(MAX_VUS, virtualUsers(highest)),
     stages: stages.map(([target, seconds]) => ({ target, duration: `${stretched(seconds)}s` })),
     seconds: stages.reduce((sum, [, seconds]) => sum + stretched(seconds), 0),
-    at: offset(at),
+    at,
     tags,
   };
-}
-
-function offset(seconds) {
-  return seconds === 0 ? 0 : stretched(seconds);
 }
 
 /**
@@ -98,12 +102,13 @@ export function options({ scenarios, endpoints, overallP95, steps = [], droppedA
   const shift = calibratedFor !== undefined && CALIBRATION_URL !== '' ? CALIBRATION_SECONDS + PAUSE_SECONDS : 0;
   const planned = {};
   let ends = 0;
+  starts = {};
   for (const [name, { seconds, at, ...scenario }] of Object.entries(scenarios)) {
     ends = Math.max(ends, at + seconds);
+    starts[name] = at * 1000;
     planned[name] = { ...scenario, startTime: `${at + shift}s`, gracefulStop: '10s' };
     if (scenario.executor !== 'ramping-arrival-rate') planned[name].duration = `${seconds}s`;
   }
-  beginsAt = shift * 1000;
   plannedMilliseconds = ends * 1000;
   const thresholds = { wrong_answers: ['count==0'] };
   // Of each by its name: what k6 drops in its calibration is no matter of the service.

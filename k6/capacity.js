@@ -27,9 +27,11 @@ const steps = Array.from({ length: STEPS }, (_, index) => ({
 }));
 const RATE = steps[STEPS - 1].rate;
 const scenarios = {};
-steps.forEach(({ name, rate }, index) => {
-  scenarios[name] = arrivals('once', rate, STEP_SECONDS, index * STEP_SECONDS);
-});
+let ends = 0;
+for (const { name, rate, seconds } of steps) {
+  scenarios[name] = arrivals('once', rate, STEP_SECONDS, ends);
+  ends += seconds;
+}
 
 // The last steps are meant to break it, so nothing but wrong answers and the first step fails the run as a whole.
 export const options = planned({
@@ -61,7 +63,7 @@ export function calibrate({ token }) {
 
 export const handleSummary = summary({
   scenario: `capacity-${OPERATION}`,
-  seconds: steps.reduce((sum, { seconds }) => sum + seconds, 0),
+  seconds: ends,
   steps,
   calibratedFor: RATE,
 });

@@ -10,7 +10,7 @@ import { Counter } from 'k6/metrics';
 
 import { headersOf, introspect, isKnown } from './_oauth.js';
 import { arrivals, options as planned } from './_plan.js';
-import { admissionBounds, policyOf, WINDOW_SECONDS } from './_policy.js';
+import { admissionBounds, emptyBound, isSpent, policyOf, WINDOW_SECONDS } from './_policy.js';
 import { preflight, stop, waitUntil } from './_preflight.js';
 import { BASE_URL, count, scaled, stretched, textOrFile } from './_settings.js';
 import { summary } from './_summary.js';
@@ -22,7 +22,7 @@ const SECONDS = 60;
 const HEADERS = headersOf(textOrFile('HOT_CLIENT_ID'), textOrFile('HOT_CLIENT_SECRET'));
 const UNMEASURED = { endpoint: 'hot', name: 'hot', measured: 'no', part: 'none' };
 const AT_ONCE = 20;
-const REFUSED_IN_A_ROW = 60; // for each process that counts: requests are spread over them
+const LOOKED_AT = 60; // of the last requests, for each process that counts: they are spread over them
 
 /** Admitted requests, as multiples of what one process may admit in the time of the run. */
 const admitted = new Counter('hot_admitted');
@@ -51,29 +51,55 @@ export function setup() {
   return { ...preflight(), quota: spent() };
 }
 
-/** Sends until nothing more is admitted at once. Returns the announced limit, in requests of one window. */
+/** Sends until no more is admitted than is refilled. Returns the announced limit, in requests of one window. */
 function spent() {
   waitUntil(() => isKnown(UNMEASURED, HEADERS));
-  let [policy, row] = [null, 0];
-  for (let sent = 0; row < REFUSED_IN_A_ROW * LIMITERS; sent += AT_ONCE) {
-    if (sent > HOT_RATE * WINDOW_SECONDS * LIMITERS) {
-      stop(`HOT_CLIENT_ID was not limited by ${sent} requests: it needs a limit below HOT_RATE, ${HOT_RATE} a second`);
+  let quota = null;
+  let sent = 0;
+  for (;;) {
+    const last = { admitted: 0, refused: 0, seconds: 0 };
+    const began = Date.now();
+    while (last.admitted + last.refused < LOOKED_AT * LIMITERS) {
+      const refusal = sendBatch(last);
+      if (refusal !== null && quota === null) quota = quotaOf(refusal);
     }
-    for (const response of http.batch(Array(AT_ONCE).fill(REQUEST))) {
-      if (response.status !== 200 && response.status !== 429) {
-        stop(`HOT_CLIENT_ID got ${response.status || response.error}: check HOT_CLIENT_ID and HOT_CLIENT_SECRET`);
-      }
-      row = response.status === 429 ? row + 1 : 0;
-      if (response.status === 429) policy = policyOf(response.headers);
-    }
+    last.seconds = (Date.now() - began) / 1000;
+    if (quota !== null && isSpent(last, quota, LIMITERS)) return quota;
+    sent += last.admitted + last.refused;
+    if (sent > HOT_RATE * WINDOW_SECONDS * LIMITERS) stop(notSpent(sent, quota));
   }
+}
+
+/** Counts what came of one batch; one of its refusals, or null. */
+function sendBatch(counted) {
+  let refusal = null;
+  for (const response of http.batch(Array(AT_ONCE).fill(REQUEST))) {
+    if (response.status === 200) counted.admitted += 1;
+    else if (response.status === 429) [refusal, counted.refused] = [response, counted.refused + 1];
+    else stop(`HOT_CLIENT_ID got ${response.status || response.error}: check HOT_CLIENT_ID and HOT_CLIENT_SECRET`);
+  }
+  return refusal;
+}
+
+/** The limit that a refusal announces; ends the run where nothing could be measured of it. */
+function quotaOf(refusal) {
+  const policy = policyOf(refusal.headers);
   if (policy === null || policy.window !== WINDOW_SECONDS) {
     stop(`a 429 announced no limit of "client" for ${WINDOW_SECONDS} s in RateLimit-Policy`);
   }
   if (policy.quota >= HOT_RATE * WINDOW_SECONDS) {
     stop(`HOT_CLIENT_ID may send ${policy.quota} requests a minute: it needs a limit below HOT_RATE, ${HOT_RATE} a second`);
   }
+  const why = emptyBound(most, HOT_RATE, policy.quota);
+  if (why !== null) stop(why);
   return policy.quota;
+}
+
+function notSpent(sent, quota) {
+  if (quota === null) {
+    return `HOT_CLIENT_ID was not limited by ${sent} requests: it needs a limit below HOT_RATE, ${HOT_RATE} a second`;
+  }
+  return `after ${sent} requests HOT_CLIENT_ID is still let through more than LIMITERS=${LIMITERS} processes refill, each ${quota} a minute: more of them count for themselves`;
 }
 
 export function quiet({ token }) {

@@ -69,9 +69,10 @@ def list_() -> None:
 def run_one(name: str, url: str | None, out: Path | None) -> None:
     try:
         chosen = scenario(name)
+        given = targets.given_by(os.environ)
         find_k6()
         with _target(url, redis=chosen.redis) as target:
-            environ = {**target.environ, **targets.given_by(os.environ)}
+            environ = {**target.environ, **given}
             if not chosen.calibrates:
                 environ.pop("CALIBRATION_URL", None)
             outcome = run(chosen, environ=environ, report=out or _folder(name), cores=target.cores)
@@ -89,8 +90,8 @@ def run_one(name: str, url: str | None, out: Path | None) -> None:
 @click.option("--stage", "stages", multiple=True, type=click.Choice(STAGES), help="Only this; with --out, again.")
 def guide(url: str | None, out: Path | None, stages: tuple[str, ...]) -> None:
     try:
-        find_k6()
         environ = targets.given_by(os.environ)
+        find_k6()
         folder = out or _folder("guide")
         with _target(url, token_seconds(environ)) as target:
             path, passed = run_guide(target, folder, environ, click.echo, time.monotonic, only=stages or STAGES)
@@ -110,9 +111,9 @@ def guide(url: str | None, out: Path | None, stages: tuple[str, ...]) -> None:
 @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="More values for the chart.")
 @_OUT
 def cluster(name: str, release: str, namespace: str, settings: tuple[str, ...], out: Path | None) -> None:
-    environ = targets.given_by(os.environ)
-    run_id = environ.pop("RUN_ID", f"load-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     try:
+        environ = targets.given_by(os.environ)
+        run_id = environ.pop("RUN_ID", f"load-{datetime.now(UTC):%Y%m%d-%H%M%S}")
         chosen = scenario(name)
         outcome = run_in_cluster(
             release=release,
@@ -138,11 +139,12 @@ def cluster(name: str, release: str, namespace: str, settings: tuple[str, ...], 
 def sweep_all(url: str | None, out: Path | None) -> None:
     folder = out or _folder("sweep")
     try:
+        environ = targets.given_by(os.environ)
         find_k6()
         with _target(url) as target:
             say = functools.partial(click.echo, err=True)
             on_redis = functools.partial(_target, url, redis=True)
-            outcomes = dict(sweep.sweep(target, on_redis, folder, targets.given_by(os.environ), say))
+            outcomes = dict(sweep.sweep(target, on_redis, folder, environ, say))
     except (KeyError, GeneratorMissing) as error:
         _end(Exit.USAGE, str(error.args[0]))
     except ServerError as error:
@@ -162,10 +164,11 @@ def changes_(only: tuple[str, ...], out: Path | None) -> None:
     folder = out or _folder("changes")
     say = functools.partial(click.echo, err=True)
     try:
+        environ = targets.given_by(os.environ)
         find_k6()
-        runs = changes.run_changes(only or tuple(CHANGES), folder, targets.given_by(os.environ), say)
-    except GeneratorMissing as error:
-        _end(Exit.USAGE, str(error))
+        runs = changes.run_changes(only or tuple(CHANGES), folder, environ, say)
+    except (KeyError, GeneratorMissing) as error:
+        _end(Exit.USAGE, str(error.args[0]))
     except (ChangeFailed, LoadError, ServerError, OSError) as error:
         _end(Exit.NOT_RUN, str(error))
     (folder / "report.md").write_text(change_page.page(runs))

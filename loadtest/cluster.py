@@ -9,7 +9,6 @@ Rules:
 
 import json
 import re
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,17 +17,17 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.machine import REPOSITORY
+from loadtest.following import REPORTS, follow
 from loadtest.generator import Outcome
 from loadtest.kube import ClusterError, json_of, output_of
+from loadtest.limiters import job_of
 from loadtest.release import READY_SECONDS, put_back, revision_to_return_to, values_of
 from loadtest.scenarios import Scenario
-from loadtest.verdict import Exit, exit_of, verdict_in
+from loadtest.verdict import exit_of, verdict_in
 
 START_SECONDS = 180.0
 """How long the Job's pod may take until k6 runs: its image may have to be fetched."""
 _LOOK_SECONDS = 1.0
-_REPORTS = '{"reports":'
-"""How the line with the reports begins, which k6/_summary.js prints in the chart's Job."""
 _TEMPLATE = re.compile(r"^kind: CronJob\nmetadata:\n  name: (\S+-load-test)$", re.MULTILINE)
 _REPORT_NAME = re.compile(r"[a-z]+\.[a-z]+")
 
@@ -66,11 +65,16 @@ def run_in_cluster(
             output_of([*upgrade, "--wait", "--timeout", f"{READY_SECONDS:g}s"])
             say(f"starting {scenario.name} as run {run_id}")
             template = f"cronjob/{_template_of(helm, release)}"
-            output_of(["kubectl", "-n", namespace, "create", "job", run_id, f"--from={template}"])
+            create = ["kubectl", "-n", namespace, "create"]
+            if scenario.script == "hot-client":
+                manifest = Path(folder) / "job.json"
+                manifest.write_text(json.dumps(job_of(namespace, run_id, template, release)))
+                output_of([*create, "-f", str(manifest)])
+            else:
+                output_of([*create, "job", run_id, f"--from={template}"])
             pod = _started_pod(namespace, run_id)
             report.mkdir(parents=True, exist_ok=True)
-            output = _follow(namespace, pod, report / "output.txt")
-            code = _exit_code(namespace, pod)
+            output, code = follow(namespace, pod, report / "output.txt")
     verdict = verdict_in(output)
     write_reports(output, report)
     outcome = Outcome(exit_of(code, verdict), verdict, report)
@@ -104,21 +108,6 @@ def _started_pod(namespace: str, job: str) -> str:
     raise ClusterError(f"k6 did not start within {START_SECONDS:g} s; {state}")
 
 
-def _follow(namespace: str, pod: str, copy: Path) -> str:
-    """What k6 prints, shown as it comes; the end of the log is the end of the container."""
-    lines = []
-    command = ["kubectl", "-n", namespace, "logs", "--follow", "--container", "k6", pod]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, copy.open("w") as file:
-        assert process.stdout is not None  # noqa: S101 - narrows the type
-        for line in process.stdout:
-            lines.append(line)
-            if line.startswith(_REPORTS):
-                continue
-            file.write(line)
-            print(line, end="", flush=True)
-    return "".join(lines)
-
-
 def write_reports(output: str, folder: Path) -> tuple[str, ...]:
     """Write the reports that k6 printed into ``folder``; returns their names.
 
@@ -126,7 +115,7 @@ def write_reports(output: str, folder: Path) -> tuple[str, ...]:
     """
     written = []
     for line in output.splitlines():
-        if not line.startswith(_REPORTS):
+        if not line.startswith(REPORTS):
             continue
         try:
             reports = msgspec.json.decode(line, type=dict[str, dict[str, str]])["reports"]
@@ -137,15 +126,3 @@ def write_reports(output: str, folder: Path) -> tuple[str, ...]:
                 (folder / name).write_text(content)
                 written.append(name)
     return tuple(written)
-
-
-def _exit_code(namespace: str, pod: str) -> int:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        status = json_of(["kubectl", "-n", namespace, "get", "pod", pod, "-o", "json"])["status"]
-        for container in status.get("containerStatuses", []):
-            if container["name"] == "k6" and "terminated" in container["state"]:
-                code: int = container["state"]["terminated"]["exitCode"]
-                return code
-        time.sleep(_LOOK_SECONDS)
-    return Exit.NOT_RUN

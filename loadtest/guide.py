@@ -72,25 +72,31 @@ def run_guide(
     for index, name in chosen:
         stage = scenario(name)
         say(f"[{index}/{len(STAGES)}] {name}: {stage.says}")
-        end = _run_stage(stage, target, folder / f"{index}-{name}", environ, wall)
+        end = _run_stage(stage, target, folder / f"{index}-{name}", environ, wall=wall, say=say)
         say(f"[{index}/{len(STAGES)}] {name}: {end.exit.words} after {end.seconds:.0f} s")
     record = read_record(folder)
     return write_report(record, folder), guide_page.passed(record)
 
 
 def _run_stage(
-    stage: Scenario, target: Target, report: Path, environ: Mapping[str, str], wall: Callable[[], float]
+    stage: Scenario,
+    target: Target,
+    report: Path,
+    environ: Mapping[str, str],
+    *,
+    wall: Callable[[], float],
+    say: Callable[[str], None],
 ) -> StageEnd:
     if report.exists():
         shutil.rmtree(report)
     report.mkdir()
     began, load_before, start = _utc(), os.getloadavg()[0], wall()
-    _scrape(target, report / "metrics-before.txt")
+    _scrape(target, report / "metrics-before.txt", say)
     with contextlib.ExitStack() as running:
         if target.metrics_url is not None:
             running.enter_context(Sampling(target.metrics_url, report / "usage.csv"))
         outcome = run(stage, environ={**target.environ, **environ}, report=report, cores=target.cores)
-    _scrape(target, report / "metrics-after.txt")
+    _scrape(target, report / "metrics-after.txt", say)
     end = StageEnd(stage.name, outcome.exit, wall() - start, began, round(load_before, 2))
     write_json(report / "stage.json", end)
     return end
@@ -109,6 +115,11 @@ def write_report(record: Record, folder: Path) -> Path:
     return path
 
 
-def _scrape(target: Target, copy: Path) -> None:
-    if target.metrics_url is not None:
+def _scrape(target: Target, copy: Path, say: Callable[[str], None]) -> None:
+    """A scrape that fails leaves no file, and the lines that need it say "not measured": the stage has been run."""
+    if target.metrics_url is None:
+        return
+    try:
         copy.write_text(scrape.fetch(target.metrics_url))
+    except OSError as error:
+        say(f"{copy.name} of {copy.parent.name} is left out: {target.metrics_url}: {error}")

@@ -2,6 +2,7 @@
 
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,9 +15,12 @@ def fetch(url: str) -> str:
     """The text of ``/metrics``. Raises OSError."""
     if not url.startswith(("http://", "https://")):
         raise OSError(f"{url} is not an http URL")
-    with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - the scheme was looked at
-        text: str = response.read().decode()
-        return text
+    try:
+        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - the scheme was looked at
+            text: str = response.read().decode()
+            return text
+    except HTTPException as error:
+        raise OSError(f"{url} sent no whole answer: {error!r}") from error
 
 
 def parse(text: str) -> Series:

@@ -16,6 +16,7 @@ from benchmarks.clients import REQUESTS_PER_MINUTE
 from benchmarks.machine import split_cores
 from benchmarks.redis_process import redis_server
 from benchmarks.servers import bare_server, free_port, service
+from loadtest.scenarios import SCENARIOS
 
 CLIENT, HOT_CLIENT = "load", "load-hot"
 _SECRETS = {name: f"{name}-0123456789abcdef0123456789abcdef0123456789" for name in (CLIENT, HOT_CLIENT)}
@@ -56,18 +57,20 @@ def local(
     token_seconds: int = TOKEN_SECONDS,
     token_format: str = "opaque",
     workers: int = 1,
+    hot_client_per_minute: int = HOT_CLIENT_PER_MINUTE,
 ) -> Iterator[Target]:
     """A service on one core of this machine, for k6 on another, and a constant responder beside it.
 
     ``extra``: more settings of the service, such as ``REDIS_URL``. ``token_seconds``: how long its tokens live;
     ``token_format``: ``opaque`` or ``jwt``. ``workers``: its processes, whose ports for metrics follow one another.
+    ``hot_client_per_minute``: the limit of the client that is to meet one.
     """
     server_cores, load_cores = split_cores()
     metrics_port = free_ports(workers)
     metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
     with tempfile.TemporaryDirectory() as folder:
         settings = {
-            "CLIENTS_FILE": str(_clients_file(Path(folder), token_seconds, token_format)),
+            "CLIENTS_FILE": str(_clients_file(Path(folder), token_seconds, token_format, hot_client_per_minute)),
             "METRICS_ADDR": f"127.0.0.1:{metrics_port}",
             "ADMIN_ADDR": f"127.0.0.1:{free_ports(workers)}",
             "LOG_LEVEL": "warning",
@@ -107,8 +110,18 @@ SOME_SCRIPTS = (
 )
 
 
+CHOSEN_BY_SCENARIO = ("OPERATION", "STAGE", "CHANGE")
+"""What scenarios tell their scripts, and nobody else."""
+
+
 def given_by(environ: Mapping[str, str]) -> dict[str, str]:
-    """What of the environment is meant for k6's scripts."""
+    """What of the environment is meant for k6's scripts. Raises KeyError for what a scenario says, with its name."""
+    for name in CHOSEN_BY_SCENARIO:
+        if value := environ.get(name):
+            scripts = {one.script for one in SCENARIOS if name in one.environ}
+            of_it = [one for one in SCENARIOS if one.script in scripts]
+            fitting = [one.name for one in of_it if one.environ.get(name) == value] or [one.name for one in of_it]
+            raise KeyError(f"{name}={value} is said by the scenario: unset it, and choose SCENARIO={'|'.join(fitting)}")
     return {name: environ[name] for name in (*ALL_SCRIPTS, *SOME_SCRIPTS) if environ.get(name)}
 
 
@@ -123,11 +136,11 @@ def free_ports(count: int) -> int:
     raise OSError(f"no {count} free ports in a row")
 
 
-def _clients_file(folder: Path, token_seconds: int, token_format: str) -> Path:
+def _clients_file(folder: Path, token_seconds: int, token_format: str, hot_client_per_minute: int) -> Path:
     path = folder / "clients.yaml"
     clients = [
         _client(CLIENT, REQUESTS_PER_MINUTE, token_seconds, token_format),
-        _client(HOT_CLIENT, HOT_CLIENT_PER_MINUTE, token_seconds, token_format),
+        _client(HOT_CLIENT, hot_client_per_minute, token_seconds, token_format),
     ]
     with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
         json.dump({"version": 1, "clients": clients}, file)

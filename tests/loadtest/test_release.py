@@ -8,13 +8,15 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from loadtest import following, kube
 from loadtest.cluster import run_in_cluster
 from loadtest.generator import Outcome
 from loadtest.kube import ClusterError
-from loadtest.release import values_of
+from loadtest.release import put_back, values_of
 from loadtest.scenarios import scenario
 from loadtest.verdict import Exit
 
@@ -26,6 +28,8 @@ from pathlib import Path
 folder, words = Path(os.environ["STAND_IN"]), [Path(sys.argv[0]).name, *sys.argv[1:]]
 text = " ".join(words)
 values = [json.loads(Path(words[at + 1]).read_text()) for at, word in enumerate(words) if word == "--values"]
+if "-f" in words:
+    (folder / "created").write_text(Path(words[words.index("-f") + 1]).read_text())
 with (folder / "calls").open("a") as calls:
     calls.write(json.dumps([text, *values]) + chr(10))
 for answer in json.loads((folder / "answers").read_text()):
@@ -69,6 +73,10 @@ class Programs:
     def values(self) -> list[dict[str, object]]:
         lines = (self.folder / "calls").read_text().splitlines()
         return [value for line in lines for value in json.loads(line)[1:]]
+
+    @property
+    def created(self) -> Any:
+        return json.loads((self.folder / "created").read_text())
 
     @property
     def environ(self) -> dict[str, str]:
@@ -117,14 +125,29 @@ def test_a_run_is_a_job_of_the_template_and_the_release_is_put_back(programs: Pr
     }
 
 
+def test_the_job_of_a_hot_client_is_told_how_many_pods_there_are(programs: Programs, tmp_path: Path) -> None:
+    env = [{"name": "LIMITERS", "value": "10"}]
+    job = {"spec": {"template": {"spec": {"containers": [{"name": "k6", "env": env}]}}}}
+    serving = {"metadata": {}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    programs.answer(
+        {
+            "--dry-run=client": {"says": json.dumps(job)},
+            "instance=l,app.kubernetes.io/component=service": {"says": json.dumps({"items": [serving] * 3})},
+        }
+    )
+    assert run(tmp_path, "hot-client").exit is Exit.PASSED
+    assert programs.created["spec"]["template"]["spec"]["containers"][0]["env"] == [{"name": "LIMITERS", "value": "3"}]
+    assert not [call for call in programs.calls if "create job" in call and "--dry-run=client" not in call]
+
+
 @pytest.mark.parametrize("fails", ["upgrade l", "create job", "get pods", "logs"])
-def test_the_release_is_put_back_after_a_failure(programs: Programs, tmp_path: Path, fails: str) -> None:
+def test_the_release_is_put_back_after_a_failure(
+    programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
     programs.answer({fails: {"says": "no", "code": 1}})
-    if fails == "logs":  # there is no verdict then, and that is no failure of the cluster
-        assert run(tmp_path).exit is Exit.NOT_RUN
-    else:
-        with pytest.raises(ClusterError):
-            run(tmp_path)
+    monkeypatch.setattr(following, "LOST_SECONDS", 0.0)
+    with pytest.raises(ClusterError):
+        run(tmp_path)
     assert "rollback l 7" in programs.calls[-1]
 
 
@@ -162,6 +185,16 @@ def test_a_release_that_was_not_put_back_says_the_command_that_does_it(programs:
     programs.answer({"rollback": {"says": "locked", "code": 1}})
     with pytest.raises(ClusterError, match=r"do it by hand: helm --namespace n rollback l 7(.|\n)*locked"):
         run(tmp_path)
+
+
+def test_a_way_back_that_does_not_end_says_the_command_too(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs.answer({"rollback": {"seconds": 100}})
+    monkeypatch.setattr(kube, "TIMEOUT_SECONDS", 0.2)
+    with (
+        pytest.raises(ClusterError, match=r"do it by hand: helm rollback l 7(.|\n)*no end within 0.2 s"),
+        put_back(["helm"], "l", 7, lambda _line: None),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 """What is sampled of a service while it is loaded, and what a folder of such samples is judged by."""
 
+import contextlib
 import re
 import threading
+from http.client import IncompleteRead
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from benchmarks.machine import Machine
-from loadtest import guide_page, sampling
+from loadtest import guide, guide_page, sampling, scrape
+from loadtest.generator import Outcome
 from loadtest.guide import MixedRuns, must_be_alike, run_guide, token_seconds, write_report
 from loadtest.record import RunFacts, StageEnd, read_record, write_json
 from loadtest.sampling import Sample, Sampling
@@ -90,6 +93,38 @@ def test_a_folder_of_another_commit_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(MixedRuns, match="commit abc"):
         run_guide(target, tmp_path, {}, print, lambda: 0.0, only=("basic",))
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize("fails_at", [0, 1])
+def test_a_scrape_that_fails_is_left_out_and_the_stage_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    taken: list[str] = []
+    said: list[str] = []
+
+    def fetch(url: str) -> str:
+        taken.append(url)
+        if len(taken) == fails_at + 1:
+            raise ConnectionRefusedError("refused")
+        return SCRAPE.format(cpu=1.0)
+
+    monkeypatch.setattr(scrape, "fetch", fetch)
+    monkeypatch.setattr(guide, "Sampling", lambda _url, _copy: contextlib.nullcontext())
+    monkeypatch.setattr(guide, "run", lambda *_, report, **__: Outcome(Exit.PASSED, None, report))
+    run_guide(Target({}, "http://x/metrics"), tmp_path, {}, said.append, lambda: 0.0, only=("basic",))
+    names = ["metrics-before.txt", "metrics-after.txt"]
+    assert [path.name for path in (tmp_path / "1-basic").glob("metrics-*")] == [names[1 - fails_at]]
+    assert any(names[fails_at] in line and "refused" in line for line in said)
+    assert read_record(tmp_path).stages["basic"].usage is None
+
+
+def test_an_answer_that_is_cut_is_an_error_of_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*_: object, **__: object) -> None:
+        raise IncompleteRead(b"up 1")
+
+    monkeypatch.setattr("urllib.request.urlopen", cut)
+    with pytest.raises(OSError, match="no whole answer"):
+        scrape.fetch("http://x/metrics")
 
 
 @pytest.mark.parametrize(

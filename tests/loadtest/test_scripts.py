@@ -109,6 +109,23 @@ def test_a_hot_client_is_let_through_what_its_limit_announces(target: Target, tm
     assert all(check.ok for check in hot)
 
 
+def test_a_hot_client_whose_limit_is_high_is_measured_too(tmp_path: Path) -> None:
+    """800 a second are refilled: between them there is never a long row of refusals."""
+    with local(hot_client_per_minute=48_000) as target:
+        told = {"RATE_FACTOR": "1", "HOT_RATE": "2000", "DURATION_FACTOR": "0.1"}
+        outcome = shortened(target, scenario("hot-client"), tmp_path, **told)
+    figures = figures_of(outcome)
+    assert figures["hot_answered_otherwise"][1]
+    assert figures["hot_admitted"][1]
+
+
+def test_a_bound_that_nothing_could_exceed_ends_the_run(
+    target: Target, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert shortened(target, scenario("hot-client"), tmp_path, LIMITERS="50").exit is Exit.NOT_RUN
+    assert "nothing could exceed that" in capfd.readouterr().err
+
+
 def test_a_hot_client_without_a_limit_ends_the_run(
     target: Target, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

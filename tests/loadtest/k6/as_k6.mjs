@@ -1,5 +1,7 @@
 // What k6 gives its scripts and node does not: `__ENV`, `open`, and stand-ins for the modules `k6` and `k6/…`. The scripts of
 // k6/ are modules, whatever node takes a .js file for. To be given by --import, before a test is loaded.
+//
+// A script imported with a query (`capacity.js?0.1`) is loaded anew with all that it imports, by what `__ENV` says then.
 
 import { readFileSync } from 'node:fs';
 import { register } from 'node:module';
@@ -14,6 +16,7 @@ const standIns = {
   'k6/execution': `
     export default {
       instance: { currentTestRunDuration: 0 },
+      scenario: { name: '', startTime: 0 },
       test: { abort: (why) => { throw new Error(why); } },
     };`,
   'k6/http': `
@@ -37,11 +40,13 @@ const standIns = {
 const hooks = `
   const standIns = ${JSON.stringify(standIns)};
   export function resolve(name, context, next) {
-    return name in standIns ? { url: 'k6:' + name, format: 'module', shortCircuit: true } : next(name, context);
+    if (name in standIns) return { url: 'k6:' + name, format: 'module', shortCircuit: true };
+    const query = name.startsWith('./') ? new URL(context.parentURL).search : '';
+    return next(name + query, context);
   }
   export async function load(url, context, next) {
     if (url.startsWith('k6:')) return { format: 'module', source: standIns[url.slice(3)], shortCircuit: true };
-    if (/\\/k6\\/[a-z_-]+\\.js$/.test(url)) return next(url, { ...context, format: 'module' });
+    if (/\\/k6\\/[a-z_-]+\\.js(\\?.*)?$/.test(url)) return next(url, { ...context, format: 'module' });
     return next(url, context);
   }
 `;
