@@ -21,6 +21,8 @@ from tests.unit.endpoints.wiring import Clock
 class Told:
     """An audit that remembers the limits that it was told of."""
 
+    enabled = True
+
     def __init__(self) -> None:
         self.limits: list[tuple[str, int]] = []
 
@@ -33,13 +35,14 @@ def make(
     audit: Any = None,
     failures: int = 0,
     make_limiter: Callable[[str], Decides] = OwnLimiter,
+    metrics: Metrics | None = None,
     **members: int,
 ) -> Limits:
     return Limits(
         make_limiter=make_limiter,
         **({"client_per_minute": 10} | members),
         failures=Failures(failures),
-        metrics=Metrics(),
+        metrics=metrics or Metrics(),
         audit=audit or silent_audit(),
         monotonic=clock or Clock(1000.0),
         stopwatch=lambda: 0.0,
@@ -191,3 +194,18 @@ def test_one_ipv6_network_is_told_of_once() -> None:
     for host in range(1, 20):
         limits.failed(asked(peer=f"2001:db8::{host:x}"), invalid_client("unknown_client"))
     assert told.limits == [("failure", 0)]
+
+
+def test_hits_of_a_limit_that_were_counted_and_can_no_more_be_told_are_counted_as_lost() -> None:
+    told, metrics = Told(), Metrics()
+    limits = make(audit=told, failures=1, metrics=metrics)
+
+    def hits(peer: str, number: int) -> None:
+        for _ in range(1 + number):  # one failure is free
+            limits.failed(asked(peer=peer), invalid_client("unknown_client"))
+
+    hits("192.0.2.1", 8)
+    assert metrics.audit_events_dropped._value.get() == 0
+    for number in range(10_000):
+        hits(f"10.0.{number // 256}.{number % 256}", 1)
+    assert metrics.audit_events_dropped._value.get() == 7
