@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
+from statistics import median
 
 import pytest
 from argon2 import PasswordHasher
@@ -135,6 +136,6 @@ def test_introspection_hardly_feels_it_and_the_real_client_gets_in(
         )
         assert set(flood.statuses) <= {401, 429}
         assert flood.sent >= 0.9 * GUESSES_PER_SECOND * SECONDS
-    # The least disturbed round of each: what else runs on the machine can only make it worse.
-    assert min(busy_ms) - min(idle_ms) <= MOST_MS, (idle_ms, busy_ms)
+    # An ordinary round beside the flood against the calmest without it: what else runs can only raise the difference.
+    assert median(busy_ms) - min(idle_ms) <= MOST_MS, (idle_ms, busy_ms)
     assert {others for _, others in tried} == {1}
