@@ -4,7 +4,7 @@
    that it came from, and against nobody's limit.
 2. Count the request against the client's limit.
    What is refused before, because it cannot be read, counts too: against the limit of the client that its header
-   proves, else as a failure of the address that it came from. No neighbour pays: failures delay failures alone.
+   proves, else as a failure of the address that it came from, which delays there what might be guessed, and no more.
 3. Use up the client's assertion, where it has one. Last, so that a refusal by the limit leaves it good for another try,
    and a client over its limit cannot fill the store with one-time values. One that was used before is a failure of its
    address; as far as this process knows of it, it does not count against the client.

@@ -35,9 +35,7 @@ class Argon2idVerifier:
 
         ``known`` and ``failures`` decide who goes first (:meth:`~app.endpoints.waiting_room.WaitingRoom.enter`).
         """
-        if address is not None and ":" in address:
-            address = network_of(address)
-        attempt = self._room.enter((address, phc), secret, known=known, failures=failures)
+        attempt = self._room.enter((network_of(address), phc), secret, known=known, failures=failures)
         self._start_next()
         try:
             return await attempt.verdict

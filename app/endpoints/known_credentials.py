@@ -108,9 +108,8 @@ class ProvedHere:
                 del self._of_client[fullest]
 
     def _name(self, address: str | None, client_id: str, secret: str) -> bytes:
-        network = None if address is None else network_of(address)
         # Length-prefixed, so that no other three have the same name.
-        pair = f"{network}\n{len(client_id)}:{client_id}{secret}"
+        pair = f"{network_of(address)}\n{len(client_id)}:{client_id}{secret}"
         # RFC 7693 section 2.9: keyed, a MAC; in a quarter of HMAC's time, for clients of client_secret_post each time.
         return hashlib.blake2s(pair.encode(errors="surrogatepass"), key=self._key).digest()
 

@@ -111,7 +111,7 @@ class Limits:
                 per_minute = client.rate_limit_per_minute
         key = client.id
         if client.auth_method is _NONE and request.peer is not None:
-            key = f"{key}\n{_network(request.peer)}"
+            key = f"{key}\n{network_of(request.peer)}"
             decide = self._public.decide
         wait = decide(key, per_minute, self._monotonic())
         if timed:
@@ -159,13 +159,13 @@ class Limits:
         """What to answer to an attempt that comes during a delay: what :meth:`failed` answers to a wrong one."""
         self._metrics.rate_limited(FAILURE, True)
         # Told of by address alone: rows of their own for clients that exist would tell by the time which do.
-        return self._refusal(request, self._failure_quota(), str(_network(request.peer)), wait)
+        return self._refusal(request, self._failure_quota(), str(network_of(request.peer)), wait)
 
     def no_place(self, request: Request, client: Client) -> ProtocolError:
         """What to answer where too many secrets wait to be checked at great cost."""
         self._metrics.rate_limited(SECRET_CHECK, True)
         quota = Quota(SECRET_CHECK, PLACES.of_address, None)
-        return self._refusal(request, quota, f"{_network(request.peer)}\n{client.id}", 1.0)
+        return self._refusal(request, quota, f"{network_of(request.peer)}\n{client.id}", 1.0)
 
     def failed(self, request: Request, refusal: ProtocolError) -> ProtocolError:
         """Count what failed before anybody was let in; what to answer: the refusal, or 429 from who fails too often."""
@@ -211,7 +211,3 @@ class Limits:
         untold = self._hits.untold((limit, key), self._monotonic())
         if untold is not None:
             self._audit.limit_hit(request, limit, suppressed=untold)
-
-
-def _network(address: str | None) -> str | None:
-    return None if address is None else network_of(address)

@@ -210,7 +210,7 @@ class Audit:
         """``kind``: which refusals of an address are alike; None for all of them."""
         if self._writer is None:
             return
-        untold = self._refusals.untold((event, kind, _network(request.peer)), self._now())
+        untold = self._refusals.untold((event, kind, network_of(request.peer)), self._now())
         if untold is not None:
             presented = _hash_of_presented(request)
             self._of_request(event, Outcome.REFUSED, request, reason=reason, token_hash=presented, suppressed=untold)
@@ -242,7 +242,7 @@ class Audit:
         """The operators' listener turned somebody away; of a flood the first. The event loop's."""
         if self._writer is None:
             return
-        untold = self._refusals.untold(("admin.refused", reason, None, _network(address)), self._now())
+        untold = self._refusals.untold(("admin.refused", reason, None, network_of(address)), self._now())
         if untold is not None:
             self._put(
                 "admin.refused",
@@ -277,10 +277,6 @@ class Audit:
 def _hash_of_presented(request: Origin) -> str | None:
     token = request.presented_token()
     return None if token is None else token_hash(token)
-
-
-def _network(address: str | None) -> str | None:
-    return None if address is None else network_of(address)
 
 
 def silent_audit() -> Audit:

@@ -26,3 +26,7 @@ def test_an_ipv4_address_is_the_same_one_where_a_listener_of_both_gives_it_as_ip
 
 def test_a_scope_does_not_count() -> None:
     assert network_of("fe80::1%eth0") == network_of("fe80::2%eth1") != network_of("fe81::1")
+
+
+def test_where_no_address_is_known_there_is_no_network() -> None:
+    assert network_of(None) is None
