@@ -13,6 +13,7 @@ import uvloop
 from app.cli.demo import Demo, prepare_demo
 from app.cli.workers import Supervisor, check_workers, inherited
 from app.composition.allocator import give_back_large_blocks
+from app.composition.interpreter import take_short_turns
 from app.config.load import load_settings
 from app.config.problems import ConfigurationError
 from app.lifecycle import CannotStart, bind_sockets, run
@@ -62,6 +63,7 @@ def serve(workers: int, demo: bool) -> None:
             sys.exit(Supervisor(workers, settings, environ).run())
         worker, public = inherited()
         give_back_large_blocks()
+        take_short_turns()
         sockets = bind_sockets(settings, worker=worker, public=public)
         on_ready = functools.partial(prepared.announce, settings) if prepared else None
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -21,6 +21,7 @@ from app.admin.page import View
 from app.admin.revocations import BulkRevocation
 from app.admin.sampling import Sampler
 from app.admin.stats import CacheStats, KeyStats, ProcessStats, RingStats, Stats, StoreStats, resident_bytes
+from app.composition import huge_pages
 from app.composition.allocator import give_back_free_pages
 from app.composition.backends import operator_token_reader
 from app.config.clients import ClientRegistry
@@ -164,6 +165,8 @@ class Service:
         self._in_background(self._sampler.run())
         self._in_background(self._limits.sweep_regularly())
         self._in_background(give_back_free_pages(read_resident_bytes))
+        if huge_pages.is_wanted():
+            self._in_background(huge_pages.keep_gathering(read_resident_bytes))
         self._in_background(watch_certificates(certificate_files(self.settings), self.metrics.certificates_end))
         if self._probe is not None:
             self._in_background(self._probe.run())

@@ -25,7 +25,6 @@ from app.endpoints.waiting_room import PLACES
 from app.model.clients import Client, ClientAuthMethod, IntrospectionPolicy
 from app.observability.audit import Audit
 from app.observability.metrics import Metrics
-from app.observability.repetition import Repetition
 from app.protocol.errors import ErrorCode, ProtocolError, Quota
 from app.protocol.networks import network_of
 from app.ratelimit.failures import Failures
@@ -90,7 +89,6 @@ class Limits:
         self._audit = audit
         self._monotonic = monotonic
         self._stopwatch = stopwatch
-        self._hits = Repetition(on_lost=metrics.audit_events_dropped.inc) if audit.enabled else Repetition()
         self._allowed = {limit: metrics.rate_limit_allowed(limit) for limit in (CLIENT, INTROSPECTION)}
         self._turn = 0
 
@@ -197,7 +195,7 @@ class Limits:
             self._failures.sweep(now)
 
     def _refusal(self, request: Request, quota: Quota, key: str, wait: float) -> ProtocolError:
-        self._tell(request, quota.policy, key)
+        self._audit.limit_hit(request, quota.policy, key)
         return ProtocolError(
             ErrorCode.SLOW_DOWN,
             "too many requests, try again later",
@@ -205,9 +203,3 @@ class Limits:
             retry_after_seconds=max(1, math.ceil(wait)),
             quota=quota,
         )
-
-    def _tell(self, request: Request, limit: str, key: str) -> None:
-        """One audit event for the first refusal of a key in a minute, with how many came before it untold."""
-        untold = self._hits.untold((limit, key), self._monotonic())
-        if untold is not None:
-            self._audit.limit_hit(request, limit, suppressed=untold)

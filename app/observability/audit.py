@@ -120,6 +120,7 @@ class Audit:
         self._now = now
         self._recent: deque[AuditEvent] = deque(maxlen=RECENT)
         self._refusals = Repetition(ONE_BY_ONE, on_dropped)
+        self._limit_hits = Repetition(on_lost=on_dropped)
 
     @property
     def enabled(self) -> bool:
@@ -198,12 +199,15 @@ class Audit:
         """Client authentication failed, at any endpoint; of a flood the first. The event loop's."""
         self._refused("client.refused", request, reason, None)
 
-    def limit_hit(self, request: Origin, limit: str, suppressed: int = 0) -> None:
-        """A limit of class ``limit`` refused a request; the first of a row, which then are counted."""
-        if self._writer is not None:
+    def limit_hit(self, request: Origin, limit: str, key: str) -> None:
+        """A limit of class ``limit`` refused a request; of those of a ``key`` the first. The event loop's."""
+        if self._writer is None:
+            return
+        untold = self._limit_hits.untold((limit, key), self._now())
+        if untold is not None:
             presented = _hash_of_presented(request)
             self._of_request(
-                "limit.hit", Outcome.REFUSED, request, limit=limit, suppressed=suppressed, token_hash=presented
+                "limit.hit", Outcome.REFUSED, request, limit=limit, suppressed=untold, token_hash=presented
             )
 
     def _refused(self, event: str, request: Origin, reason: str, kind: tuple[str, str | None] | None) -> None:

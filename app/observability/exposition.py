@@ -1,8 +1,8 @@
 """Rendering a scrape in slices, so that requests never wait long for it.
 
 A scrape of this service takes some ten milliseconds of CPU. On the event loop in one piece it delays every request by
-that much; on a thread it takes the interpreter's lock for its switch interval (5 ms) again and again. So it runs on
-the loop, a few series at a time, and everything else has its turn in between.
+that much; on a thread it takes the interpreter's lock from the loop again and again. So it runs on the loop, a few
+series at a time, and everything else has its turn in between.
 
 Rules:
 - The text is byte for byte prometheus_client's own.

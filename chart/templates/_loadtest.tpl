@@ -21,6 +21,11 @@ podAntiAffinity:
 {{- end -}}
 {{- end -}}
 
+{{/* Whether the scenario is proved by the counters of the release's one pod. */}}
+{{- define "auth-service.loadTestReadsMetrics" -}}
+{{- with .Values.loadTest }}{{ if and .enabled (eq .scenario "uniform") (not .targetUrl) }}true{{ end }}{{ end -}}
+{{- end -}}
+
 {{- define "auth-service.loadTestEnv" -}}
 {{- $v := .Values.loadTest -}}
 - {name: BASE_URL, value: {{ $v.targetUrl | default (include "auth-service.url" .) | quote }}}
@@ -30,6 +35,9 @@ podAntiAffinity:
 - {name: HOT_CLIENT_ID_FILE, value: /hot-client/client-id}
 - {name: HOT_CLIENT_SECRET_FILE, value: /hot-client/client-secret}
 - {name: LIMITERS, value: {{ include "auth-service.loadTestLimiters" . | quote }}}
+{{- end }}
+{{- if include "auth-service.loadTestReadsMetrics" . }}
+- {name: METRICS_URL, value: {{ printf "http://%s.%s:9464/metrics" (include "auth-service.object" (list . "pods")) .Release.Namespace | quote }}}
 {{- end }}
 - {name: WAIT_SECONDS, value: {{ $v.waitSeconds | int64 | toString | quote }}}
 - {name: REPORT_IN_LOG, value: "on"}

@@ -78,7 +78,7 @@ def every_act(audit: Audit) -> None:
     audit.refresh_token_reused(REQUEST, REFRESH, family_revoked=True)
     audit.request_refused(PRESENTING, "invalid_scope")
     audit.authentication_failed(PRESENTING, "wrong_secret")
-    audit.limit_hit(PRESENTING, "client", suppressed=3)
+    audit.limit_hit(PRESENTING, "client", "app-1")
     audit.key_rotated(actor="service", kid="k-1", algorithm="ES256")
     audit.key_revoked(actor="command", kid="k-1", algorithm="ES256", reason="leaked")
     audit.admin_changed("clients reloaded", actor="service", request=REQUEST)
@@ -191,6 +191,31 @@ def test_of_a_flood_from_more_addresses_than_are_kept_apart_the_counted_are_coun
         audit.authentication_failed(msgspec.structs.replace(REQUEST, peer=peer), "wrong_secret")
     audit.close()
     assert dropped == 7
+
+
+def test_of_a_row_of_hits_of_a_limit_the_first_of_a_minute_is_told_with_the_number_untold() -> None:
+    lines, clock = Lines(), Clock()
+    audit = Audit(writer_to(lines, []), clock)
+    for limit, key in (("client", "billing"), ("client", "shop"), ("introspection", "billing")):
+        for _ in range(10):
+            audit.limit_hit(REQUEST, limit, key)
+    clock.now += 61
+    audit.limit_hit(REQUEST, "client", "billing")
+    audit.close()
+    hits = [(event["limit"], event.get("suppressed", 0)) for event in lines.events]
+    assert hits == [("client", 0), ("client", 0), ("introspection", 0), ("client", 9)]
+
+
+def test_hits_of_a_limit_that_were_counted_and_can_no_more_be_told_are_counted_as_lost() -> None:
+    lines, clock, dropped = Lines(), Clock(), list[int]()
+    audit = Audit(writer_to(lines, []), clock, dropped.append)
+    for _ in range(8):
+        audit.limit_hit(REQUEST, "failure", "192.0.2.1")
+    assert dropped == []
+    for number in range(10_000):
+        audit.limit_hit(REQUEST, "failure", f"10.0.{number // 256}.{number % 256}")
+    audit.close()
+    assert dropped == [7]
 
 
 def test_failed_authentications_of_an_address_are_one_row_whatever_was_wrong() -> None:
