@@ -31,7 +31,7 @@ LATEST = RESULTS / "latest.json"
 
 _rounds = click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
 _seconds = click.option(
-    "--seconds", type=click.IntRange(min=1), default=3, show_default=True, help="Of each run in a round."
+    "--seconds", type=click.IntRange(min=1), default=5, show_default=True, help="Of each run in a round."
 )
 _only = click.option("--only", multiple=True, metavar="TEXT", help="Only rows whose names contain it; repeatable.")
 

@@ -85,6 +85,7 @@ class RateSteps(msgspec.Struct, frozen=True):
 def measure(schedule: Schedule, folder: Path, only: Sequence[str] = ()) -> tuple[RateSteps, ...]:
     """Both endpoints of one service in memory. Raises LoadError or ServerError."""
     server_cores, load_cores = split_cores()
+    seconds = max(schedule.seconds, STEADY_SECONDS)
     progress(f"watching core {server_cores[0]} for {SECONDS:g} s")
     standstill = watch(server_cores[0])
     with contextlib.ExitStack() as running:
@@ -99,7 +100,7 @@ def measure(schedule: Schedule, folder: Path, only: Sequence[str] = ()) -> tuple
         tried = interleave(
             [Arm(name, partial(run, row)) for name, (row, _) in wanted.items()],
             rounds=schedule.rounds,
-            seconds=schedule.seconds,
+            seconds=seconds,
             warm_up_seconds=schedule.warm_up_seconds,
         )
         most = {name: undisturbed(name, loads) for name, loads in tried.items()}
@@ -112,7 +113,6 @@ def measure(schedule: Schedule, folder: Path, only: Sequence[str] = ()) -> tuple
                 pause = calibrate(partial(_try, run, at), fraction * rate, connections)
                 progress(f"{name} at {fraction:.0%} of {rate:,.0f}/s: {connections} with pauses of {pause:.2f} ms")
                 arms.append(Arm(step_name(name, fraction), partial(run, at(pause))))
-        seconds = max(schedule.seconds, STEADY_SECONDS)
         loads = interleave(arms, rounds=schedule.rounds, seconds=seconds, warm_up_seconds=1)
     return tuple(summarise_steps(name, most[name], loads, standstill) for name in wanted)
 

@@ -37,6 +37,8 @@ ISSUING = "Redis: client_credentials, opaque"
 PAIR = "Redis: a miss each, two processes, each at a quarter of the rate"
 FULL_PAIR = "Redis: a miss each, two processes that share a core, as many as they can"
 QUARTER = "Redis: a miss each, a quarter of the rate"
+IN_MEMORY = "memory: introspection"
+"""What a cache hit can come to at most: the same without a cache in front of anything."""
 QUARTER_IN_MEMORY = "memory: a quarter of the rate"
 
 
@@ -80,6 +82,7 @@ def arms(
             (misses(asgi, ASGI_MISS, tokens, target=0.40), asgi),
             (rows.issuance(asgi, ASGI_ISSUING, clients.OPAQUE, target=0.40), asgi),
             (rows.introspection(first, HIT, one, target=1.6), first),
+            (rows.introspection(memory, IN_MEMORY, rows.issue(memory, clients.OPAQUE)), memory),
             (misses(first, MISS, tokens, target=0.6), first),
             (rows.issuance(first, ISSUING, clients.OPAQUE, target=0.6), first),
             (misses(unbatched, UNBATCHED, tokens), unbatched),

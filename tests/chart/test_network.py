@@ -191,6 +191,14 @@ def test_the_load_test_reaches_its_target_alone() -> None:
 
 
 @pytest.mark.usefixtures("chart_tool")
+def test_the_load_test_that_reads_counters_reaches_those_of_its_service_and_no_other_does() -> None:
+    found = reachable(fixture_values("load-test-uniform"))
+    assert out_of("load-test", found) == {**NAMES, 8080: {"service"}, 9464: {"service"}}
+    assert "load-test" in into("service", found)[9464]
+    assert "load-test" not in into("service", reachable(fixture_values("load-test")))[9464]
+
+
+@pytest.mark.usefixtures("chart_tool")
 def test_the_load_test_reaches_what_it_writes_to_and_no_responder_of_its_own_pod() -> None:
     found = out_of("load-test", reachable(fixture_values("load-test-calibrated")))
     assert set(found) == {53, 8080, 9090}
