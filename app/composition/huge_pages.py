@@ -2,7 +2,8 @@
 
 A store of a million tokens lies in 70,000 pages of 4 KiB, which is forty times what a core's second TLB holds: nearly
 every look-up walks the page tables, in a virtual machine those of the host as well. Measured there, alone in a process:
-to recall one of a million tokens takes 1.8 µs with cold caches, 0.4 less with pages of 2 MiB.
+to recall one of a million tokens took 1.8 µs with cold caches, and 0.4 less with pages of 2 MiB; on another machine 1.9
+and 2.3 before, and 1.7 to 2.5 after, 1.7 at the least.
 
 Where the system's setting is ``always`` the kernel does this by itself, in its own time. Where it is ``madvise``, the
 default of Debian and Ubuntu, nothing in CPython asks for it: its allocator maps pieces of 1 MiB. They are gathered here
