@@ -17,7 +17,7 @@ Rules:
 
 import hashlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
@@ -193,31 +193,27 @@ class Audit:
 
     def request_refused(self, request: Origin, reason: str) -> None:
         """A token, or a revocation, was refused to whoever asked; of a flood the first. The event loop's."""
-        self._refused("token.refused", request, reason, (reason, request.client_id))
+        row = "token.refused", reason, request.client_id, network_of(request.peer)
+        self._refused("token.refused", request, self._refusals, row, reason=reason)
 
     def authentication_failed(self, request: Origin, reason: str) -> None:
         """Client authentication failed, at any endpoint; of a flood the first. The event loop's."""
-        self._refused("client.refused", request, reason, None)
+        # All of an address are alike: rows of their own for clients that exist would tell by the time which do.
+        row = "client.refused", network_of(request.peer)
+        self._refused("client.refused", request, self._refusals, row, reason=reason)
 
     def limit_hit(self, request: Origin, limit: str, key: str) -> None:
         """A limit of class ``limit`` refused a request; of those of a ``key`` the first. The event loop's."""
-        if self._writer is None:
-            return
-        untold = self._limit_hits.untold((limit, key), self._now())
-        if untold is not None:
-            presented = _hash_of_presented(request)
-            self._of_request(
-                "limit.hit", Outcome.REFUSED, request, limit=limit, suppressed=untold, token_hash=presented
-            )
+        self._refused("limit.hit", request, self._limit_hits, (limit, key), limit=limit)
 
-    def _refused(self, event: str, request: Origin, reason: str, kind: tuple[str, str | None] | None) -> None:
-        """``kind``: which refusals of an address are alike; None for all of them."""
+    def _refused(self, event: str, request: Origin, rows: Repetition, row: Hashable, **members: str) -> None:
+        """``row``: what is the same of all refusals that are alike."""
         if self._writer is None:
             return
-        untold = self._refusals.untold((event, kind, network_of(request.peer)), self._now())
+        untold = rows.untold(row, self._now())
         if untold is not None:
             presented = _hash_of_presented(request)
-            self._of_request(event, Outcome.REFUSED, request, reason=reason, token_hash=presented, suppressed=untold)
+            self._of_request(event, Outcome.REFUSED, request, token_hash=presented, suppressed=untold, **members)
 
     # ------------------------------------------------------------------ keys and operators
 

@@ -21,8 +21,6 @@ from tests.unit.endpoints.wiring import Clock
 class Told:
     """An audit that remembers the limits that it was told of."""
 
-    enabled = True
-
     def __init__(self) -> None:
         self.limits: list[tuple[str, str]] = []
 
@@ -35,14 +33,13 @@ def make(
     audit: Any = None,
     failures: int = 0,
     make_limiter: Callable[[str], Decides] = OwnLimiter,
-    metrics: Metrics | None = None,
     **members: int,
 ) -> Limits:
     return Limits(
         make_limiter=make_limiter,
         **({"client_per_minute": 10} | members),
         failures=Failures(failures),
-        metrics=metrics or Metrics(),
+        metrics=Metrics(),
         audit=audit or silent_audit(),
         monotonic=clock or Clock(1000.0),
         stopwatch=lambda: 0.0,
