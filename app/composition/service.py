@@ -21,6 +21,7 @@ from app.admin.page import View
 from app.admin.revocations import BulkRevocation
 from app.admin.sampling import Sampler
 from app.admin.stats import CacheStats, KeyStats, ProcessStats, RingStats, Stats, StoreStats, resident_bytes
+from app.cancellation import end_tasks
 from app.composition import huge_pages
 from app.composition.allocator import give_back_free_pages
 from app.composition.backends import operator_token_reader
@@ -175,9 +176,7 @@ class Service:
 
     async def stop(self) -> None:
         """Stop everything, the store last."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         self._signing_pool.close()
         self._argon2id_pool.close()
         await self.keeper.stop()

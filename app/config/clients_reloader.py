@@ -7,10 +7,10 @@ Rules:
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 
+from app.cancellation import end_tasks
 from app.config.clients import ClientChanges, ClientRegistry, ClientsSource, LoadedClients
 from app.config.problems import ConfigurationError
 from app.watching import Watcher
@@ -71,9 +71,7 @@ class ClientsReloader:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_tasks([self._task])
             self._task = None
 
     async def reload(self) -> ClientChanges | None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 import msgspec
 
+from app.cancellation import end_tasks
 from app.keys.document import RingDocument, decode
 from app.keys.errors import KeysError, NoRing, RingDocumentError, SourceDenied, SourceError
 from app.keys.held import HeldRing
@@ -142,9 +143,7 @@ class KeyKeeper:
 
     async def stop(self) -> None:
         """Stop following, and release threads and the source."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         self._tasks = []
         await asyncio.to_thread(self._pool.close)
         await self.source.close()

@@ -9,9 +9,9 @@ Rules:
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
+from app.cancellation import end_tasks
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.degraded import DegradedMemory
 from app.storage.epochs import Epoch, EpochsWatcher
@@ -103,9 +103,7 @@ class FallbackStore:
         """Finish a return that can be finished, then close both."""
         if self._returning is not None:
             await self._finish_return(self._returning)
-            self._returning.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._returning
+            await end_tasks([self._returning])
             self._returning = None
         if self._memory is not None:
             await self._memory.close()

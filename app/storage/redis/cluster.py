@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from app.cancellation import end_tasks
 from app.storage.interface import StoreError, StoreUnavailable
 from app.storage.redis.cache import Lease
 from app.storage.redis.connecting import Connector
@@ -101,8 +102,7 @@ class Cluster:
     async def close(self) -> None:
         """Flush, then disconnect from every node."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end_tasks([self._task])
             self._task = None
         await asyncio.gather(*(member.close() for member in self._members.values()), *self._leaving)
         self._members.clear()
@@ -175,7 +175,8 @@ class Cluster:
             with suppress(StoreError):
                 await self._refresh()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._outdated.wait(), self._refresh_seconds)
+                async with asyncio.timeout(self._refresh_seconds):
+                    await self._outdated.wait()
                 # Many operations may say so at once, and the cluster needs a moment to agree.
                 await asyncio.sleep(self._refresh_seconds / 10)
 

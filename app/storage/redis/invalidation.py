@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from app.cancellation import end_tasks
 from app.storage.interface import StoreError, StoreUnavailable
 from app.storage.observer import CacheObserver
 from app.storage.redis.cache import Lease, ReadCache
@@ -96,8 +97,7 @@ class Invalidation:
     async def stop(self) -> None:
         """End the subscription and the lease."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end_tasks([self._task])
             self._task = None
         self._lease.until = float("-inf")
 
@@ -124,7 +124,8 @@ class Invalidation:
             while not self._lost.is_set():
                 self._beat()
                 try:
-                    await asyncio.wait_for(self._lost.wait(), self._pause)
+                    async with asyncio.timeout(self._pause):
+                        await self._lost.wait()
                 except TimeoutError:
                     granted = self._lease.until - self._staleness_seconds
                     heard = max(heard, granted)

@@ -9,12 +9,12 @@ Rules:
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import msgspec
 
+from app.cancellation import end_tasks
 from app.randomness import RandomBytes
 from app.storage.interface import StoreError, StoreUnavailable
 from app.storage.observer import StoreObserver
@@ -131,9 +131,7 @@ class RedisNode:
             await asyncio.sleep(0.005)
         for link in tuple(self._links):
             link.abort(StoreUnavailable("the store is closed"))
-        for keeper in self._keepers:
-            with suppress(asyncio.CancelledError):
-                await keeper
+        await end_tasks(self._keepers)
         self._keepers = []
 
     def leave_all_but(self, address: Address) -> None:

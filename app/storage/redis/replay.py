@@ -15,6 +15,7 @@ from itertools import islice
 
 import msgspec
 
+from app.cancellation import end_tasks
 from app.storage.redis.scripts import Script
 
 REPLAY_SECONDS = 60.0
@@ -68,8 +69,7 @@ class RecentRevocations:
     async def stop(self) -> None:
         """End a replay that is under way."""
         if self._replaying is not None:
-            self._replaying.cancel()
-            await asyncio.wait([self._replaying])
+            await end_tasks([self._replaying])
             self._replaying = None
 
     def __len__(self) -> int:

@@ -18,6 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
+from app.cancellation import end_tasks
 from app.model.tokens import AccessTokenRecord, RefreshTokenRecord, TokenKind, TokenRef
 from app.storage.codec import decode_access_record, decode_refresh_record, encode_record
 from app.storage.epochs import MAX_EPOCHS, Epoch, EpochsWatcher
@@ -170,9 +171,7 @@ class RedisStore:
 
     async def close(self) -> None:
         if self._counting is not None:
-            self._counting.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._counting
+            await end_tasks([self._counting])
             self._counting = None
         if self._engine.is_connected:
             await self._flush_counts()

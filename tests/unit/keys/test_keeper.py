@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from app import cancellation
 from app.clock import unix_now
 from app.keys import keeper as keeper_module
 from app.keys.document import RingDocument, decode, encode
@@ -182,6 +183,35 @@ class TestFollowing:
             await put(source, good.body)
             await until(lambda: keeper.problem is None)
             await keeper.stop()
+
+        run(scenario())
+
+    def test_a_reading_that_is_answered_as_it_stops_does_not_keep_it_from_stopping(
+        self, run: Run, new_keeper: NewKeeper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cancellation, "AGAIN_SECONDS", 0.02)
+
+        class Answering(MemorySource):
+            """Waits for its answers as redis-py does, which on Python 3.11 may lose a cancellation."""
+
+            answer: asyncio.Future[Stored | None] | None = None
+
+            async def read(self) -> Stored | None:
+                if self.answer is None:
+                    return await super().read()
+                return await asyncio.wait_for(self.answer, 5)
+
+        async def scenario() -> None:
+            source = Answering()
+            keeper = new_keeper(await filled(source, Clock()), rotates=False)
+            await keeper.start()
+            source.answer = asyncio.get_running_loop().create_future()
+            stored = await MemorySource.read(source)
+            assert stored is not None
+            await MemorySource.write(source, stored.body, stored)  # the keeper is told, and reads
+            await asyncio.sleep(0.02)
+            source.answer.set_result(stored)
+            await asyncio.wait_for(keeper.stop(), 5)
 
         run(scenario())
 
