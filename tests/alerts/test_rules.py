@@ -1,5 +1,6 @@
 """Each alert fires when it should and only then; what it says is whole; every threshold can be replaced."""
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.alerts.narrowed import TEST_FILES, subjects, write_narrowed
 from tests.alerts.rule_files import ALERTS, MARKER, RULE_FILES, alerts, thresholds
 
 RequireProgram = Callable[[str], str]
-ALERT_TESTS = sorted((ALERTS / "tests").glob("*.yaml"))
 NO_DATA_IS_ITS_BUSINESS = {"TargetAbsent", "Watchdog"}
 
 
@@ -23,9 +24,35 @@ def test_the_rules_pass_every_lint(require_program: RequireProgram) -> None:
     run(require_program("promtool"), "check", "rules", "--lint=all", "--lint-fatal", *map(str, RULE_FILES))
 
 
-@pytest.mark.parametrize("path", ALERT_TESTS, ids=lambda path: path.stem)
-def test_the_alerts_do_what_their_tests_say(require_program: RequireProgram, path: Path) -> None:
-    run(require_program("promtool"), "test", "rules", str(path))
+@pytest.mark.parametrize(("path", "subject"), list(subjects()), ids=lambda value: getattr(value, "stem", value))
+def test_an_alert_does_what_its_tests_say(
+    require_program: RequireProgram, tmp_path: Path, path: Path, subject: str
+) -> None:
+    run(require_program("promtool"), "test", "rules", str(write_narrowed(path, subject, tmp_path)))
+
+
+def test_the_test_files_name_their_rules_as_promtool_finds_them() -> None:
+    for path in TEST_FILES:
+        for file in yaml.safe_load(path.read_text())["rule_files"]:
+            assert (path.parent / file).resolve() in RULE_FILES
+
+
+def test_values_mean_to_a_single_test_what_they_mean_in_the_file(tmp_path: Path) -> None:
+    """``0x60`` is sixty zeros, and a number to most readers of YAML."""
+    for path, subject in subjects():
+        narrowed = write_narrowed(path, subject, tmp_path).read_text()
+        for series in (each for test in yaml.safe_load(narrowed)["tests"] for each in test["input_series"]):
+            assert isinstance(series["values"], str)
+            assert re.search(rf"values: '?{re.escape(series['values'])}(?=['\s}}])", path.read_text())
+
+
+def test_a_test_of_an_alert_that_does_not_exist_is_found(tmp_path: Path) -> None:
+    mistyped = {"name": "Watchdog: fires", "alert_rule_test": [{"alertname": "Wachdog", "exp_alerts": []}]}
+    document = {"rule_files": [str(RULE_FILES[0])], "tests": [mistyped]}
+    path = tmp_path / "mistyped.yaml"
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(AssertionError, match="Wachdog"):
+        write_narrowed(path, "Watchdog", tmp_path)
 
 
 def test_the_example_of_alertmanager_is_valid(require_program: RequireProgram) -> None:
@@ -44,7 +71,7 @@ def test_an_alert_says_all_that_is_needed(name: str) -> None:
 
 
 def test_every_alert_has_tests_of_each_kind() -> None:
-    titles = {test["name"] for path in ALERT_TESTS for test in yaml.safe_load(path.read_text())["tests"]}
+    titles = {test["name"] for path in TEST_FILES for test in yaml.safe_load(path.read_text())["tests"]}
     for name, alert in alerts().items():
         assert f"{name}: fires" in titles
         if "for" in alert:
