@@ -39,7 +39,7 @@ class Render(msgspec.Struct, frozen=True):
 
 
 def fixture_values(name: str) -> Manifest:
-    return yaml.safe_load(FIXTURES[name].read_text()) or {}
+    return yaml.load(FIXTURES[name].read_text(), Loader=yaml.CSafeLoader) or {}
 
 
 def render_all(jobs: Sequence[Manifest], chart: Path = CHART) -> list[Render]:
