@@ -1,6 +1,6 @@
 """Making the tokens of a decision: the same for every grant."""
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 import msgspec
@@ -55,7 +55,7 @@ class Mint:
         self._traces = traces
 
     def mint(self, issue: Issue, client: Client, now: float) -> Minted | Coroutine[Any, Any, Minted]:
-        """Make the tokens that ``issue`` decided on, at ``now`` (Unix seconds): at once, but for RSA signatures.
+        """Make the tokens that ``issue`` decided on, at ``now`` (Unix seconds): at once where nothing is signed.
 
         Raises ProtocolError (503), where it is awaited too, if no key may sign or too many signatures wait already.
         """
@@ -63,7 +63,7 @@ class Mint:
         family = issue.family
         expires_at = issued_at + client.access_token_seconds
         stored: tuple[TokenRef, AccessTokenRecord] | None = None
-        signing: Coroutine[Any, Any, str] | None = None
+        signing: Awaitable[str] | None = None
         if family is None and not issue.with_refresh_token and client.access_token_format is AccessTokenFormat.OPAQUE:
             token, ref = new_access_token(self._random_bytes)
             tag = ref.tag
@@ -79,8 +79,8 @@ class Mint:
                 token = new_token(TokenKind.ACCESS, tag, self._random_bytes)
                 stored = (token_ref(token), self._record(issue, client, issued_at, expires_at, family))
             else:
-                signed = self._sign_access_token(issue, client, now, expires_at=expires_at, family=family, tag=tag)
-                token, signing = (signed, None) if isinstance(signed, str) else ("", signed)
+                signing = self._sign_access_token(issue, client, now, expires_at=expires_at, family=family, tag=tag)
+                token = ""
 
         refresh_token: str | None = None
         refresh: tuple[TokenRef, RefreshTokenRecord] | None = None
@@ -97,12 +97,12 @@ class Mint:
         return self._sign_the_rest(minted, signing, issue, client, now)
 
     async def _sign_the_rest(
-        self, minted: Minted, signing: Coroutine[Any, Any, str] | None, issue: Issue, client: Client, now: float
+        self, minted: Minted, signing: Awaitable[str] | None, issue: Issue, client: Client, now: float
     ) -> Minted:
-        """Wait for the access token where it is signed on a thread, then sign the ID token, which names it."""
+        """Wait for the access token where it is signed, then for the ID token, which names it."""
         response = minted.response
         token = response.access_token if signing is None else await signing
-        id_token = await self._sign_id_token(issue, client, now, token)
+        id_token = None if issue.authentication is None else await self._sign_id_token(issue, client, now, token)
         return Minted(replace(response, access_token=token, id_token=id_token), minted.issuance)
 
     def _record(
@@ -134,7 +134,7 @@ class Mint:
 
     def _sign_access_token(
         self, issue: Issue, client: Client, now: float, *, expires_at: int, family: FamilyLife | None, tag: str
-    ) -> str | Coroutine[Any, Any, str]:
+    ) -> Awaitable[str]:
         claims = AccessTokenClaims(
             self._issuer,
             issue.subject,
@@ -162,17 +162,15 @@ class Mint:
             algorithm=algorithm,
             now=int(now),
         )
-        signed = self._sign(algorithm, id_token.TYP, _id_token_encoder.encode(claims), now)
-        return signed if isinstance(signed, str) else await signed
+        return await self._sign(algorithm, id_token.TYP, _id_token_encoder.encode(claims), now)
 
-    def _sign(self, algorithm: str, typ: str, payload: bytes, now: float) -> str | Coroutine[Any, Any, str]:
-        traces = self._traces
+    def _sign(self, algorithm: str, typ: str, payload: bytes, now: float) -> Awaitable[str]:
         try:
-            if traces.current is None:
-                return self._signer.sign(algorithm, typ, payload, now)
-            attributes = {"auth_service.algorithm": algorithm}
-            return traces.timed_until_there("sign", attributes, self._signer.sign, algorithm, typ, payload, now)
+            signing = self._signer.sign(algorithm, typ, payload, now)
         except NoSigningKey:
             raise temporarily_unavailable("no_signing_key") from None
         except SigningQueueFull:
             raise temporarily_unavailable("signing_queue_full") from None
+        if self._traces.current is None:
+            return signing
+        return self._traces.awaited("sign", {"auth_service.algorithm": algorithm}, signing)

@@ -7,7 +7,7 @@ Rules:
 - A span says which client, route, operation and reason; never a token, a secret or what a client sent otherwise.
 """
 
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
@@ -105,32 +105,7 @@ class Traces:
         finally:
             span.part(name, started, self.now_ns(), {}, error=error)
 
-    def timed_until_there(
-        self,
-        name: str,
-        attributes: Attributes,
-        function: Callable[P, T | Coroutine[Any, Any, T]],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T | Coroutine[Any, Any, T]:
-        """What ``function`` returns, or what must be awaited for it; a part of the record, if the request has one."""
-        span = self.current
-        started = self.now_ns()
-        try:
-            result = function(*args, **kwargs)
-        except Exception as failure:
-            if span is not None:
-                span.part(name, started, self.now_ns(), attributes, error=type(failure).__name__)
-            raise
-        if isinstance(result, Coroutine):
-            return self.awaited(name, attributes, result)
-        if span is not None:
-            span.part(name, started, self.now_ns(), attributes)
-        return result
-
-    async def awaited(
-        self, name: str, attributes: Attributes, work: Coroutine[Any, Any, T], *, of_others: bool = False
-    ) -> T:
+    async def awaited(self, name: str, attributes: Attributes, work: Awaitable[T], *, of_others: bool = False) -> T:
         """What ``work`` returns; a part of the request's record, if it has one.
 
         ``of_others``: another server is asked.

@@ -5,7 +5,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, cast
 
 import jwt
 import msgspec
@@ -18,7 +18,7 @@ from app.keys.algorithms import ALGORITHMS, generate
 from app.keys.document import RingDocument
 from app.keys.errors import InvalidToken, NoSigningKey, SigningQueueFull
 from app.keys.jwk import b64url
-from app.keys.jwt import MAX_WAITING_SIGNATURES, Signer, needs_thread, sign_now, verify
+from app.keys.jwt import MAX_WAITING_SIGNATURES, MOST_TOGETHER, Signer, needs_thread, sign_now, verify
 from app.keys.loading import build_ring
 from app.keys.ring import KeyRing, SigningKey
 from app.keys.threads import LowPriorityPool, signing_pool
@@ -342,24 +342,81 @@ def pool() -> Iterator[LowPriorityPool]:
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
-class TestSigner:
-    @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
-    def test_fast_algorithms_sign_at_once(self, algorithm: str, pool: LowPriorityPool) -> None:
-        signed = Signer(lambda: RING, pool).sign(algorithm, "at+jwt", json.dumps(CLAIMS).encode(), NOW)
-        assert isinstance(signed, str)
-        assert check(signed) == CLAIMS
+async def signing(signer: Signer, algorithm: str, payload: bytes = b"{}") -> str:
+    return await signer.sign(algorithm, "JWT", payload, NOW)
 
-    @pytest.mark.parametrize("algorithm", ["RS256", "PS256"])
-    def test_rsa_signs_on_another_thread(self, algorithm: str, pool: LowPriorityPool, run: Run) -> None:
-        signing = Signer(lambda: RING, pool).sign(algorithm, "JWT", json.dumps(CLAIMS).encode(), NOW)
-        assert not isinstance(signing, str)
-        made = run(signing)
-        assert check(made, typ="JWT") == CLAIMS
-        assert any(thread.name.startswith("keys-signing") for thread in threading.enumerate())
+
+class TestSigner:
+    @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA", "RS256", "PS256"])
+    def test_what_it_signs_is_a_token(self, algorithm: str, pool: LowPriorityPool, run: Run) -> None:
+        signed = run(signing(Signer(lambda: RING, pool), algorithm, json.dumps(CLAIMS).encode()))
+        assert check(signed, typ="JWT") == CLAIMS
+
+    @pytest.mark.parametrize(("algorithm", "threads"), [("ES256", 0), ("EdDSA", 0), ("RS256", 1), ("PS256", 1)])
+    def test_rsa_alone_signs_on_another_thread(
+        self, algorithm: str, threads: int, pool: LowPriorityPool, run: Run
+    ) -> None:
+        before = set(threading.enumerate())
+        run(signing(Signer(lambda: RING, pool), algorithm))
+        began = set(threading.enumerate()) - before
+        assert [thread.name.startswith("keys-signing") for thread in began] == [True] * threads
+
+    @pytest.mark.parametrize("count", [1, MOST_TOGETHER, 2 * MOST_TOGETHER + 1])
+    def test_those_of_one_turn_are_signed_together_each_as_it_was_asked_for(
+        self, count: int, pool: LowPriorityPool, run: Run
+    ) -> None:
+        async def scenario() -> list[str]:
+            signer, order = Signer(lambda: RING, pool), list[str]()
+
+            async def sign(number: int) -> str:
+                order.append("asked")
+                signed = await signer.sign("ES256", "JWT", json.dumps(CLAIMS | {"n": number}).encode(), NOW)
+                order.append("signed")
+                return signed
+
+            signed = await asyncio.gather(*map(sign, range(count)))
+            together = min(count, MOST_TOGETHER)
+            assert order[:together] == ["asked"] * together
+            assert sorted(order) == ["asked"] * count + ["signed"] * count
+            return signed
+
+        assert [check(token, typ="JWT")["n"] for token in run(scenario())] == list(range(count))
+
+    def test_who_no_longer_waits_keeps_nobody_from_being_signed(self, pool: LowPriorityPool, run: Run) -> None:
+        async def scenario() -> str:
+            signer = Signer(lambda: RING, pool)
+            gone, here = (asyncio.create_task(signing(signer, "ES256")) for _ in range(2))
+            await asyncio.sleep(0)
+            gone.cancel()
+            return await here
+
+        assert run(scenario()).count(".") == 2
+
+    def test_a_signature_that_fails_fails_alone(self, pool: LowPriorityPool, run: Run) -> None:
+        def fail(message: bytes) -> bytes:
+            raise OSError("no entropy")
+
+        right = RING.signing_key("ES256", NOW)
+        broken = SigningKey(right.kid, right.algorithm, PRIVATE["ES256"])
+        broken.sign = fail
+        keys = iter([broken, right])
+
+        class Ring:
+            def signing_key(self, algorithm: str, now: float) -> SigningKey:
+                return next(keys)
+
+        async def scenario() -> None:
+            signer = Signer(lambda: cast("KeyRing", Ring()), pool)
+            fails, signs = (asyncio.create_task(signing(signer, "ES256")) for _ in range(2))
+            assert (await signs).count(".") == 2
+            with pytest.raises(OSError, match="no entropy"):
+                await fails
+
+        run(scenario())
 
     def test_without_a_key_it_says_so(self, pool: LowPriorityPool) -> None:
         with pytest.raises(NoSigningKey):
-            Signer(lambda: RING, pool).sign("ES384", "at+jwt", b"{}", NOW)
+            _ = Signer(lambda: RING, pool).sign("ES384", "at+jwt", b"{}", NOW)
 
     def test_the_queue_is_bounded_and_empties(self, pool: LowPriorityPool, run: Run) -> None:
         async def scenario() -> None:
@@ -367,17 +424,12 @@ class TestSigner:
             pool.executor.submit(gate.wait)
             signer = Signer(lambda: RING, pool)
 
-            async def sign() -> None:
-                signing = signer.sign("RS256", "JWT", b"{}", NOW)
-                assert not isinstance(signing, str)
-                await signing
-
-            waiting = [asyncio.create_task(sign()) for _ in range(MAX_WAITING_SIGNATURES)]
+            waiting = [asyncio.create_task(signing(signer, "RS256")) for _ in range(MAX_WAITING_SIGNATURES)]
             await asyncio.sleep(0)
             with pytest.raises(SigningQueueFull):
-                await sign()
+                await signing(signer, "RS256")
             gate.set()
             await asyncio.gather(*waiting)
-            await sign()
+            await signing(signer, "RS256")
 
         run(scenario())
