@@ -21,10 +21,14 @@ export function cacheThresholds(asked) {
   return { cache_lookups: [`count>=${Math.max(1, Math.floor(asked * 0.99))}`], cache_hit_share: [`value<${HIT_SHARE}`] };
 }
 
-/** {hits, lookups} in the text of `/metrics`: all results of the cache, of which `hit` is one. */
+/**
+ * {hits, lookups, started} in the text of `/metrics`: all results of the cache, of which `hit` is one, and when the
+ * process that tells them started.
+ */
 export function cacheUseIn(text) {
-  const found = { hits: 0, lookups: 0 };
+  const found = { hits: 0, lookups: 0, started: '' };
   for (const line of text.split('\n')) {
+    if (line.startsWith('process_start_time_seconds ')) found.started = line;
     const sample = /^token_cache_requests_total\{([^}]*)\} (\S+)/.exec(line);
     if (sample === null) continue;
     found.lookups += Number(sample[2]);
@@ -51,6 +55,9 @@ export function cacheUse() {
 /** To be called by `teardown` with what `cacheUse` said before. */
 export function countCacheUse(before) {
   const after = cacheUse();
+  if (after.started !== before.started) {
+    stop(`${METRICS_URL} is another process than before the run: its counters say nothing of what the one before it answered`);
+  }
   const asked = after.lookups - before.lookups;
   lookups.add(asked);
   hitShare.add(asked > 0 ? (after.hits - before.hits) / asked : 1);

@@ -106,7 +106,7 @@ export function options({ scenarios, endpoints, overallP95, steps = [], droppedA
   for (const [name, { seconds, at, ...scenario }] of Object.entries(scenarios)) {
     ends = Math.max(ends, at + seconds);
     starts[name] = at * 1000;
-    planned[name] = { ...scenario, startTime: `${at + shift}s`, gracefulStop: '10s' };
+    planned[name] = { gracefulStop: '10s', ...scenario, startTime: `${at + shift}s` };
     if (scenario.executor !== 'ramping-arrival-rate') planned[name].duration = `${seconds}s`;
   }
   plannedMilliseconds = ends * 1000;

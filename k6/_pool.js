@@ -7,6 +7,10 @@ import { count, scaled, stretched } from './_settings.js';
 
 const UNMEASURED = { endpoint: 'fill', name: 'fill', measured: 'no', part: 'none' };
 const ISSUED_AT_ONCE = 10;
+/** From the end of the filling to the first question: k6 has every user back by then, or it would take new ones. */
+const PAUSE_SECONDS = 2;
+/** How many tokens more may be issued, by users that k6 makes later because all are busy: they ask about their own alone. */
+const MORE = 1.05;
 const SECONDS = 120;
 
 const mine = [];
@@ -19,10 +23,14 @@ export function pool({ tokens, rate, issuance, inTurn = false }) {
   // Not stretched: as many tokens as were asked for, in a short run too.
   const fillRate = Math.ceil(count('FILL_RATE', 1000) / ISSUED_AT_ONCE);
   const fillSeconds = Math.ceil(tokens / (fillRate * ISSUED_AT_ONCE));
+  const mostIssued = Math.ceil((fillRate * fillSeconds + 1) * ISSUED_AT_ONCE * MORE);
   const asked = arrivals(inTurn ? 'askInTurn' : 'ask', rate, SECONDS);
-  const filling = { ...arrivals('fill', fillRate, 1), preAllocatedVUs: asked.preAllocatedVUs, seconds: fillSeconds };
-  const scenarios = { filling, asked: { ...asked, at: fillSeconds + 2 } };
-  if (issuance > 0) scenarios.issuance = { ...arrivals('issueOne', issuance, SECONDS), at: fillSeconds + 2 };
+  const scenarios = { asked: { ...asked, at: fillSeconds + PAUSE_SECONDS } };
+  if (issuance > 0) scenarios.issuance = { ...arrivals('issueOne', issuance, SECONDS), at: fillSeconds + PAUSE_SECONDS };
+  // As many as the others have together, and back before those start: they are all that there are.
+  const preAllocatedVUs = Object.values(scenarios).reduce((sum, one) => sum + one.preAllocatedVUs, 0);
+  const filling = { ...arrivals('fill', fillRate, 1), preAllocatedVUs, seconds: fillSeconds };
+  scenarios.filling = { ...filling, gracefulStop: `${PAUSE_SECONDS - 1}s` };
   const options = planned({
     scenarios,
     overallP95: 100,
@@ -31,9 +39,9 @@ export function pool({ tokens, rate, issuance, inTurn = false }) {
       ...(issuance > 0 ? { issue: { p95: 100, failed: 0.001, atLeast: issuance * stretched(SECONDS) * 0.99 } } : {}),
     },
   });
-  options.thresholds['http_reqs{endpoint:fill}'] = [`count>=${tokens}`];
+  options.thresholds['http_reqs{endpoint:fill}'] = [`count>=${tokens}`, `count<=${mostIssued}`];
   options.thresholds['http_req_failed{endpoint:fill}'] = ['rate<0.001'];
-  return { options, seconds: fillSeconds + 2 + stretched(SECONDS), measuredSeconds: stretched(SECONDS), asked: rate * stretched(SECONDS) };
+  return { options, seconds: fillSeconds + PAUSE_SECONDS + stretched(SECONDS), measuredSeconds: stretched(SECONDS), asked: rate * stretched(SECONDS) };
 }
 
 export function fill() {

@@ -21,7 +21,7 @@ from loadtest.following import REPORTS, follow
 from loadtest.generator import Outcome
 from loadtest.kube import ClusterError, json_of, output_of
 from loadtest.limiters import job_of
-from loadtest.release import READY_SECONDS, put_back, revision_to_return_to, values_of
+from loadtest.release import READY_SECONDS, await_departures, put_back, revision_to_return_to, values_of
 from loadtest.scenarios import Scenario
 from loadtest.verdict import exit_of, verdict_in
 
@@ -63,6 +63,7 @@ def run_in_cluster(
             say(f"preparing release {release} in namespace {namespace}: its pods learn of the load test's client")
             # To the end: beside pods that are being replaced k6 takes their place on a small node, and measures that.
             output_of([*upgrade, "--wait", "--timeout", f"{READY_SECONDS:g}s"])
+            await_departures(namespace, release)
             say(f"starting {scenario.name} as run {run_id}")
             template = f"cronjob/{_template_of(helm, release)}"
             create = ["kubectl", "-n", namespace, "create"]

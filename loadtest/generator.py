@@ -18,7 +18,7 @@ TOOLS = REPOSITORY / ".tools" / "bin"
 GOGC = "400"
 """How far, in percent, k6's heap grows before it is collected; Go's own 100 costs more than a tenth of its rate.
 
-On two cores k6 alone asked 5,380 and 5,540 times a second with 100, 6,357 and 7,132 times with 400, in turns; of 5,000/s
+On two cores k6 alone asked 5,380 and 5,540 times a second with 100, 6,357 and 7,132 with 400, in turns; of 5,000/s
 beside the service it dropped 4,845 iterations in 18 s, and 1,403 and 1,538.
 """
 

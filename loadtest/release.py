@@ -9,6 +9,7 @@ Rules:
 import contextlib
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,8 @@ from loadtest.kube import ClusterError, json_of, output_of
 from loadtest.scenarios import Scenario
 
 READY_SECONDS = 300.0
-"""How long the release's pods may take to be ready after a change of it."""
+"""How long the release's pods may take to be ready after a change of it, and those that they replace to be gone."""
+_LOOK_SECONDS = 1.0
 
 
 def values_of(
@@ -54,6 +56,23 @@ def revision_to_return_to(helm: Sequence[str], release: str) -> int:
             "again: first upgrade it with loadTest.enabled=false"
         )
     return revision
+
+
+def await_departures(namespace: str, release: str) -> None:
+    """Wait until no pod of the service is on its way out, which helm does not: its name still leads there.
+
+    Raises ClusterError.
+    """
+    deadline = time.monotonic() + READY_SECONDS
+    chosen = f"app.kubernetes.io/instance={release},app.kubernetes.io/component=service"
+    while True:
+        pods = json_of(["kubectl", "-n", namespace, "get", "pods", "-l", chosen, "-o", "json"])["items"]
+        leaving = [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]]
+        if not leaving:
+            return
+        if time.monotonic() >= deadline:
+            raise ClusterError(f"{', '.join(leaving)}: not gone {READY_SECONDS:g} s after the release was changed")
+        time.sleep(_LOOK_SECONDS)
 
 
 @contextlib.contextmanager

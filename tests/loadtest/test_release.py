@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loadtest import following, kube
+from loadtest import following, kube, release
 from loadtest.cluster import run_in_cluster
 from loadtest.generator import Outcome
 from loadtest.kube import ClusterError
@@ -123,6 +124,40 @@ def test_a_run_is_a_job_of_the_template_and_the_release_is_put_back(programs: Pr
         "env": [{"name": "A", "value": "b"}, {"name": "DURATION_FACTOR", "value": "0.1"}],
         "calibration": {"enabled": True},
     }
+
+
+PODS_OF_THE_SERVICE = "-l app.kubernetes.io/instance=l,app.kubernetes.io/component=service"
+
+
+def test_the_run_begins_when_the_replaced_pods_are_gone(
+    programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that leads to one of them is kept by k6, and what it counted is no part of the run."""
+    leaving = {"items": [{"metadata": {"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"}}]}
+    programs.answer({PODS_OF_THE_SERVICE: {"says": json.dumps(leaving)}})
+
+    def leave(_seconds: float) -> None:
+        assert not [call for call in programs.calls if "create job" in call]
+        programs.answer({})
+
+    monkeypatch.setattr(release, "time", Namespace(monotonic=time.monotonic, sleep=leave))
+    assert run(tmp_path).exit is Exit.PASSED
+    looks = [at for at, call in enumerate(programs.calls) if PODS_OF_THE_SERVICE in call]
+    job = next(at for at, call in enumerate(programs.calls) if "create job" in call)
+    assert len(looks) == 2
+    assert max(looks) < job
+
+
+def test_replaced_pods_that_do_not_go_end_the_run(
+    programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaving = {"items": [{"metadata": {"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"}}]}
+    programs.answer({PODS_OF_THE_SERVICE: {"says": json.dumps(leaving)}})
+    monkeypatch.setattr(release, "READY_SECONDS", 0.0)
+    with pytest.raises(ClusterError, match="old: not gone"):
+        run(tmp_path)
+    assert not [call for call in programs.calls if "create job" in call]
+    assert "rollback" in programs.calls[-1]
 
 
 def test_the_job_of_a_hot_client_is_told_how_many_pods_there_are(programs: Programs, tmp_path: Path) -> None:

@@ -84,7 +84,9 @@ def test_uniform_is_answered_by_redis_and_not_by_the_cache(on_redis: Target, tmp
 
 
 def test_uniform_with_few_tokens_is_answered_by_the_cache_and_fails(on_redis: Target, tmp_path: Path) -> None:
-    outcome = shortened(on_redis, scenario("uniform"), tmp_path, TOKENS="10", MAX_VUS="10", DURATION_FACTOR="0.1")
+    outcome = shortened(
+        on_redis, scenario("uniform"), tmp_path, TOKENS="10", FILL_RATE="10", MAX_VUS="10", DURATION_FACTOR="0.1"
+    )
     assert outcome.exit is Exit.FAILED
     share, ok = figures_of(outcome)["cache_hit_share"]
     assert not ok

@@ -6,7 +6,8 @@ import { added } from 'k6/metrics';
 
 import { cacheThresholds, cacheUse, cacheUseIn, countCacheUse } from '../../../k6/_cache.js';
 
-const metrics = (hits, misses) => `# TYPE token_cache_requests counter
+const metrics = (hits, misses, started = '1.7e+09') => `# TYPE token_cache_requests counter
+process_start_time_seconds ${started}
 token_cache_requests_total{result="hit"} ${hits}
 token_cache_requests_total{result="miss"} ${misses}
 token_cache_requests_total{result="bypass"} 5.0
@@ -20,13 +21,19 @@ beforeEach(() => {
 });
 
 test('hits are told from all lookups', () => {
-  assert.deepEqual(cacheUseIn(metrics('3.0', '1e+03')), { hits: 3, lookups: 1008 });
+  assert.deepEqual(cacheUseIn(metrics('3.0', '1e+03')), { hits: 3, lookups: 1008, started: 'process_start_time_seconds 1.7e+09' });
 });
 
 test('the share is that of the run, without what was before', () => {
   answers.push(answer(metrics(900, 100)), answer(metrics(910, 190)));
   countCacheUse(cacheUse());
   assert.deepEqual(added, { cache_lookups: [100], cache_hit_share: [0.1] });
+});
+
+test('a process that was started during the run ends it: what the one before answered is not known', () => {
+  answers.push(answer(metrics(900, 100)), answer(metrics(0, 1000, '1.8e+09')));
+  const before = cacheUse();
+  assert.throws(() => countCacheUse(before), /another process/);
 });
 
 test('a cache that nobody looked into has kept nothing out', () => {

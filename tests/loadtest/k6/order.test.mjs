@@ -35,3 +35,18 @@ for (const factor of ['0.03', '0.1', '0.3', '0.5', '0.7', '1', '1.1']) {
     assert.equal(JSON.parse(stdout.trim().split('\n').pop()).seconds, ended);
   });
 }
+
+for (const script of ['uniform', 'live-tokens']) {
+  test(`those who ask in ${script} are those who issued what is asked about, and there are no others`, async () => {
+    globalThis.__ENV.METRICS_URL = 'http://127.0.0.1:9464/metrics';
+    const { options, scenarios } = await runAt(script, '1');
+    const { filling, ...others } = options.scenarios;
+    const free = seconds(filling.duration) + seconds(filling.gracefulStop);
+    for (const { startTime } of Object.values(others)) assert.ok(seconds(startTime) > free);
+    const users = Object.values(others).reduce((sum, { preAllocatedVUs }) => sum + preAllocatedVUs, 0);
+    assert.equal(filling.preAllocatedVUs, users);
+    assert.equal(scenarios[0].name, 'filling');
+    const [least, most] = options.thresholds['http_reqs{endpoint:fill}'].map((limit) => Number(/\d+/.exec(limit)[0]));
+    assert.ok(most - least < 0.06 * least, 'tokens of users that came later are a failure');
+  });
+}
