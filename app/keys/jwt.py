@@ -59,7 +59,7 @@ class Signer:
 
     A signature that follows another finds the library's code and its table of the curve's points (150 KB for P-256) in
     the core's caches; one that follows the rest of a request has lost them to it. So those of one turn of the loop are
-    made together, at its end.
+    made together, at its end, where the turn before had more than one: where it had not, there is nobody to wait for.
     """
 
     def __init__(self, ring: Callable[[], KeyRing], pool: LowPriorityPool) -> None:
@@ -68,6 +68,8 @@ class Signer:
         self._pool = pool
         self._waiting = 0
         self._together: list[tuple[Future[str], SigningKey, str, bytes]] = []
+        self._asked = 0  # in this turn of the loop
+        self._asked_before = 0  # in the last turn that had any
 
     def sign(self, algorithm: str, typ: str, payload: bytes, now: float) -> Awaitable[str]:
         """A signed JWT, to be awaited. Call it on the loop. Raises NoSigningKey or SigningQueueFull, at once."""
@@ -80,13 +82,21 @@ class Signer:
 
     def _sign_together(self, key: SigningKey, typ: str, payload: bytes) -> "Future[str]":
         loop = get_running_loop()
-        if not self._together:
-            loop.call_soon(self._sign_all)
+        if not self._asked:
+            loop.call_soon(self._end_turn)
+        self._asked += 1
         signed: Future[str] = loop.create_future()
-        self._together.append((signed, key, typ, payload))
-        if len(self._together) == MOST_TOGETHER:
-            self._sign_all()
+        if self._asked_before > 1:
+            self._together.append((signed, key, typ, payload))
+            if len(self._together) == MOST_TOGETHER:
+                self._sign_all()
+        else:
+            signed.set_result(sign_now(key, typ, payload))
         return signed
+
+    def _end_turn(self) -> None:
+        self._asked_before, self._asked = self._asked, 0
+        self._sign_all()
 
     def _sign_all(self) -> None:
         together, self._together = self._together, []

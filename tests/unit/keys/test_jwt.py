@@ -342,6 +342,13 @@ def pool() -> Iterator[LowPriorityPool]:
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
+async def busy(signer: Signer) -> Signer:
+    """The signer after a turn of the loop in which more than one asked."""
+    await asyncio.gather(*(signing(signer, "ES256") for _ in range(2)))
+    await asyncio.sleep(0)
+    return signer
+
+
 async def signing(signer: Signer, algorithm: str, payload: bytes = b"{}") -> str:
     return await signer.sign(algorithm, "JWT", payload, NOW)
 
@@ -366,7 +373,7 @@ class TestSigner:
         self, count: int, pool: LowPriorityPool, run: Run
     ) -> None:
         async def scenario() -> list[str]:
-            signer, order = Signer(lambda: RING, pool), list[str]()
+            signer, order = await busy(Signer(lambda: RING, pool)), list[str]()
 
             async def sign(number: int) -> str:
                 order.append("asked")
@@ -382,9 +389,27 @@ class TestSigner:
 
         assert [check(token, typ="JWT")["n"] for token in run(scenario())] == list(range(count))
 
+    @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
+    def test_who_asks_alone_waits_for_nobody(self, algorithm: str, pool: LowPriorityPool, run: Run) -> None:
+        async def signs_at_once(signer: Signer) -> bool:
+            signed = asyncio.ensure_future(signer.sign(algorithm, "JWT", b"{}", NOW))
+            at_once = signed.done()
+            await signed
+            await asyncio.sleep(0)
+            return at_once
+
+        async def scenario() -> None:
+            signer = Signer(lambda: RING, pool)
+            assert await signs_at_once(signer)
+            await busy(signer)
+            assert not await signs_at_once(signer), "others may still come, as they did"
+            assert await signs_at_once(signer)
+
+        run(scenario())
+
     def test_who_no_longer_waits_keeps_nobody_from_being_signed(self, pool: LowPriorityPool, run: Run) -> None:
         async def scenario() -> str:
-            signer = Signer(lambda: RING, pool)
+            signer = await busy(Signer(lambda: RING, pool))
             gone, here = (asyncio.create_task(signing(signer, "ES256")) for _ in range(2))
             await asyncio.sleep(0)
             gone.cancel()
@@ -399,14 +424,14 @@ class TestSigner:
         right = RING.signing_key("ES256", NOW)
         broken = SigningKey(right.kid, right.algorithm, PRIVATE["ES256"])
         broken.sign = fail
-        keys = iter([broken, right])
+        keys = iter([right, right, broken, right])
 
         class Ring:
             def signing_key(self, algorithm: str, now: float) -> SigningKey:
                 return next(keys)
 
         async def scenario() -> None:
-            signer = Signer(lambda: cast("KeyRing", Ring()), pool)
+            signer = await busy(Signer(lambda: cast("KeyRing", Ring()), pool))
             fails, signs = (asyncio.create_task(signing(signer, "ES256")) for _ in range(2))
             assert (await signs).count(".") == 2
             with pytest.raises(OSError, match="no entropy"):
