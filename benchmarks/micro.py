@@ -148,7 +148,7 @@ def _requests(application: App) -> dict[str, Work]:
         raise RuntimeError("the token that is introspected is not active")
     issuance = ("POST", "/oauth/token", clients.OPAQUE, b"grant_type=client_credentials")
     signed = ("POST", "/oauth/token", clients.JWT, b"grant_type=client_credentials")
-    loop = uvloop.new_event_loop()  # which signatures wait on for others, none here
+    loop = uvloop.new_event_loop()  # a signature is asked for on one
     return {
         **concurrent_works(lambda: _respond(application, *introspection), "introspection"),
         **concurrent_works(lambda: _respond(application, *issuance), "client_credentials"),

@@ -27,7 +27,8 @@ export function pool({ tokens, rate, issuance, inTurn = false }) {
   const asked = arrivals(inTurn ? 'askInTurn' : 'ask', rate, SECONDS);
   const scenarios = { asked: { ...asked, at: fillSeconds + PAUSE_SECONDS } };
   if (issuance > 0) scenarios.issuance = { ...arrivals('issueOne', issuance, SECONDS), at: fillSeconds + PAUSE_SECONDS };
-  // As many as the others have together, and back before those start: they are all that there are.
+  // As many as the others have together, and back before those start: they are all that there are. What lies with those who
+  // issue meanwhile is alive, and nobody asks about it.
   const preAllocatedVUs = Object.values(scenarios).reduce((sum, one) => sum + one.preAllocatedVUs, 0);
   const filling = { ...arrivals('fill', fillRate, 1), preAllocatedVUs, seconds: fillSeconds };
   scenarios.filling = { ...filling, gracefulStop: `${PAUSE_SECONDS - 1}s` };

@@ -18,6 +18,13 @@ def json_of(command: Sequence[str]) -> Any:
     return json.loads(output_of(command))
 
 
+def service_pods(namespace: str, release: str) -> dict[str, Any]:
+    """The list of a release's pods that serve, or did and are on their way out. Raises ClusterError."""
+    chosen = f"app.kubernetes.io/instance={release},app.kubernetes.io/component=service"
+    pods: dict[str, Any] = json_of(["kubectl", "-n", namespace, "get", "pods", "-o", "json", "-l", chosen])
+    return pods
+
+
 def output_of(command: Sequence[str], *, start_new_session: bool = False) -> str:
     """What a command prints. Raises ClusterError with what it said where it is missing, fails or takes too long.
 

@@ -6,7 +6,7 @@ through is no bound. So the Job is told how many there are when it starts.
 
 from typing import Any
 
-from loadtest.kube import json_of
+from loadtest.kube import json_of, service_pods
 
 NAME = "LIMITERS"
 
@@ -17,13 +17,7 @@ def job_of(namespace: str, run_id: str, template: str, release: str) -> dict[str
     job: dict[str, Any] = json_of(
         [*kubectl, "create", "job", run_id, f"--from={template}", "--dry-run=client", "-o", "json"]
     )
-    pods = json_of(
-        [
-            *(*kubectl, "get", "pods", "-o", "json", "-l"),
-            f"app.kubernetes.io/instance={release},app.kubernetes.io/component=service",
-        ]
-    )
-    return told(job, ready(pods))
+    return told(job, ready(service_pods(namespace, release)))
 
 
 def ready(pods: dict[str, Any]) -> int:

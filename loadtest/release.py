@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from loadtest.kube import ClusterError, json_of, output_of
+from loadtest.kube import ClusterError, json_of, output_of, service_pods
 from loadtest.scenarios import Scenario
 
 READY_SECONDS = 300.0
@@ -64,9 +64,8 @@ def await_departures(namespace: str, release: str) -> None:
     Raises ClusterError.
     """
     deadline = time.monotonic() + READY_SECONDS
-    chosen = f"app.kubernetes.io/instance={release},app.kubernetes.io/component=service"
     while True:
-        pods = json_of(["kubectl", "-n", namespace, "get", "pods", "-l", chosen, "-o", "json"])["items"]
+        pods = service_pods(namespace, release)["items"]
         leaving = [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]]
         if not leaving:
             return

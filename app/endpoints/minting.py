@@ -102,7 +102,7 @@ class Mint:
         """Wait for the access token where it is signed, then for the ID token, which names it."""
         response = minted.response
         token = response.access_token if signing is None else await signing
-        id_token = None if issue.authentication is None else await self._sign_id_token(issue, client, now, token)
+        id_token = await self._sign_id_token(issue, client, now, token)
         return Minted(replace(response, access_token=token, id_token=id_token), minted.issuance)
 
     def _record(

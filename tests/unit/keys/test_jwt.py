@@ -384,6 +384,7 @@ class TestSigner:
             signed = await asyncio.gather(*map(sign, range(count)))
             together = min(count, MOST_TOGETHER)
             assert order[:together] == ["asked"] * together
+            assert order.index("signed") == together, "no more are waited for"
             assert sorted(order) == ["asked"] * count + ["signed"] * count
             return signed
 
