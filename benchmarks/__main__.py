@@ -15,7 +15,9 @@ from benchmarks import publish as publication
 from benchmarks.children import end_them_on_signals
 from benchmarks.drawing import DrawingError
 from benchmarks.http_rounds import Schedule
+from benchmarks.idle_cores import polling
 from benchmarks.load import LoadError
+from benchmarks.machine import describe
 from benchmarks.micro import prepare
 from benchmarks.redis_rows import REDIS_TOKENS
 from benchmarks.repetition import SAMPLES, measure_all
@@ -37,8 +39,19 @@ _only = click.option("--only", multiple=True, metavar="TEXT", help="Only rows wh
 
 
 @click.group()
-def main() -> None:
+@click.option(
+    "--idle-cores",
+    type=click.Choice(("poll", "sleep")),
+    default="poll",
+    show_default=True,
+    envvar="BENCH_IDLE_CORES",
+    show_envvar=True,
+    help="Whether cores without work stay awake, as they can for root: asleep, the server pays for waking the load.",
+)
+@click.pass_context
+def main(context: click.Context, idle_cores: str) -> None:
     """Measure the service; see docs/performance.md."""
+    context.obj = idle_cores == "poll" and context.with_resource(polling())
 
 
 @main.command()
@@ -54,11 +67,19 @@ def main() -> None:
     help="How many lie in Redis; the cache holds 10,000.",
 )
 @click.option("--json", "file", type=click.Path(path_type=Path), default=LATEST, help="Where the figures are kept.")
+@click.pass_context
 def run(  # noqa: PLR0917 - click passes them by name
-    rounds: int, seconds: int, only: tuple[str, ...], parts: tuple[str, ...], redis_tokens: int, file: Path
+    context: click.Context,
+    rounds: int,
+    seconds: int,
+    only: tuple[str, ...],
+    parts: tuple[str, ...],
+    redis_tokens: int,
+    file: Path,
 ) -> None:
     """Measure this working tree: the table, the sizes, the steps."""
-    results = bench.run(Schedule(rounds, seconds), parts or bench.DEFAULT, only, redis_tokens)
+    machine = msgspec.structs.replace(describe(), idle_cores_polled=context.obj)
+    results = bench.run(Schedule(rounds, seconds), machine, parts or bench.DEFAULT, only, redis_tokens)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
     click.echo(render(results), nl=False)

@@ -9,7 +9,7 @@ import msgspec
 from benchmarks import limit_rows, live_tokens, processes, rate_steps, redis_rows, rows
 from benchmarks.http_rounds import Schedule, measure
 from benchmarks.load import require_wrk
-from benchmarks.machine import describe, split_cores
+from benchmarks.machine import Machine, split_cores
 from benchmarks.memory import measure_memory
 from benchmarks.micro import prepare
 from benchmarks.peers import rows as peers
@@ -25,13 +25,17 @@ DEFAULT = PARTS[:-1]
 
 
 def run(
-    schedule: Schedule, parts: tuple[str, ...], only: tuple[str, ...], redis_tokens: int = redis_rows.REDIS_TOKENS
+    schedule: Schedule,
+    machine: Machine,
+    parts: tuple[str, ...],
+    only: tuple[str, ...],
+    redis_tokens: int = redis_rows.REDIS_TOKENS,
 ) -> Results:
     """Measure the wanted :data:`PARTS`. Raises LoadError or ServerError."""
     if set(parts) - {"start", "steps"}:
         require_wrk()
     results = Results(
-        machine=describe(),
+        machine=machine,
         measured_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         rounds=schedule.rounds,
         seconds=schedule.seconds,

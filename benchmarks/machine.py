@@ -27,6 +27,8 @@ class Machine(msgspec.Struct, frozen=True):
     """With ``+`` behind it if the working tree differs from it; ``unknown`` outside a repository."""
     load_before: float
     """The load average of the last minute before the benchmark began: above 0.5, something else was running."""
+    idle_cores_polled: bool = False
+    """Whether cores without work were kept awake (:mod:`benchmarks.idle_cores`)."""
 
 
 def describe() -> Machine:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from benchmarks import limit_rows
+from benchmarks import idle_cores, limit_rows
 from benchmarks.live_tokens import LiveTokens
 from benchmarks.machine import Machine
 from benchmarks.memory import IDLE_TARGET_MB, TOKENS_TARGET_MB, Memory
@@ -48,6 +48,7 @@ def lines(results: Results) -> Iterator[str]:
     machine = results.machine
     yield f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.kernel}, {machine.python}"
     yield f"commit {machine.commit}, {results.measured_at}, load average before the start {machine.load_before}"
+    yield idle_cores.told(polled=machine.idle_cores_polled)
     for of in (results.rows, results.redis_rows):
         if of:
             yield ""

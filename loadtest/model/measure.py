@@ -22,9 +22,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import redis
 
 from benchmarks import clients, rows
+from benchmarks.idle_cores import polling
 from benchmarks.load import Load, Script, run_wrk
 from benchmarks.machine import describe, split_cores
 from benchmarks.redis_process import KEY_PREFIX, fill, redis_server
@@ -94,7 +96,7 @@ class _Bench:
 def measure() -> Measured:
     """All constants. Raises LoadError, ServerError or RuntimeError."""
     _, load_cores = split_cores()
-    with tempfile.TemporaryDirectory() as name, redis_server(load_cores) as store:
+    with polling() as polled, tempfile.TemporaryDirectory() as name, redis_server(load_cores) as store:
         bench = _Bench(Path(name), store.url)
         while True:
             with contextlib.suppress(redis.ConnectionError):
@@ -113,7 +115,7 @@ def measure() -> Measured:
             sizes = _sizes(server)
             connection_bytes = _idle_connections(server)
     return Measured(
-        machine=describe(),
+        machine=msgspec.structs.replace(describe(), idle_cores_polled=polled),
         when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         redis_token_bytes=token_bytes,
         redis_delivery_cpu=deliveries,
