@@ -33,6 +33,9 @@ BACKLOG = 2048
 FINISH_SECONDS = 30
 """How long requests in flight may take to finish once the listeners are closed."""
 
+ACCEPTED_AT_ONCE = 16
+"""Connections that a listener takes in one turn of the loop. libuv takes one for each descriptor that it watches, and
+a turn lasts as long as the requests in it: of a thousand clients that come at once, the last would wait for seconds."""
 _STARTING_SECONDS = 0.005
 """uvicorn tells that it listens by a flag only."""
 
@@ -133,7 +136,7 @@ async def serve(
     signals = _Signals()  # before any request is answered: who sees the service ready may end it
     servers = [_server(listener, random_bytes) for listener in listeners]
     running = [
-        asyncio.ensure_future(server.serve(sockets=[listener.socket]))
+        asyncio.ensure_future(server.serve(sockets=_descriptors(listener)))
         for server, listener in zip(servers, listeners, strict=True)
     ]
     try:
@@ -145,6 +148,13 @@ async def serve(
         await _close(servers, running, signals)
     for task in running:
         task.result()
+
+
+def _descriptors(listener: Listener) -> list[socket.socket]:
+    """The listening socket, once for each connection that is taken from it in one turn of the loop."""
+    if listener.tls is not None:
+        return [listener.socket]  # Handshakes take all that have come
+    return [listener.socket, *(listener.socket.dup() for _ in range(ACCEPTED_AT_ONCE - 1))]
 
 
 class _Signals:
