@@ -22,6 +22,7 @@ from app.config.load import Loaded
 from app.config.settings import Settings
 from app.keys.errors import KeysError
 from app.observability.metrics import Metrics
+from app.web.handshakes import MAX_WAITING
 from app.web.probe import probe_client
 from app.web.serving import CannotListen, Listener, bind, serve
 
@@ -30,7 +31,7 @@ logger = logging.getLogger("app.service")
 
 OPERATORS_CONNECTIONS = 100
 """At the operators' listener at once: people's browsers and scripts, and fewer than the descriptors kept for others."""
-_OTHER_FILES = 256
+_OTHER_FILES = 320
 """Descriptors kept for everything but the public listener's connections."""
 _MANY = 4096
 """As many connections are enough for a usual installation: no more is no reason for a warning at each start."""
@@ -127,6 +128,7 @@ async def run(
     keep_alive = settings.process.keep_alive_seconds
     slow = settings.process.request_timeout_seconds
     max_age = settings.process.max_connection_age_seconds or math.inf
+    handshakes = files_for_handshakes()
     try:
         await serve(
             [
@@ -137,10 +139,11 @@ async def run(
                     keep_alive,
                     max_age,
                     slow,
-                    open_files_for(settings.process.max_connections),
+                    open_files_for(settings.process.max_connections, 0 if tls is None else handshakes),
                     service.transport_headers,
                     service.public_hot,
                     None if tls is None else tls.context,
+                    handshakes,
                 ),
                 Listener(
                     "admin",
@@ -172,19 +175,27 @@ async def run(
     logger.info("stopped")
 
 
-def open_files_for(connections: int) -> int:
+def files_for_handshakes() -> int:
+    """How many handshakes of TLS may be under way: an eighth, at most, of the files that may be open."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_WAITING if hard == resource.RLIM_INFINITY else max(1, min(MAX_WAITING, hard // 8))
+
+
+def open_files_for(connections: int, handshakes: int = 0) -> int:
     """How many connections of those wanted the limit on open files allows; it is raised as far as it may be.
 
     Some are kept for the other listeners, Redis, threads and files: a process without one left cannot answer a probe.
+    So is one for each of the ``handshakes`` of TLS, which are no connections yet.
     """
+    others = _OTHER_FILES + handshakes
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _OTHER_FILES
+    wanted = connections + others
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     else:
         most = max(most, soft) if soft != resource.RLIM_INFINITY else wanted
-    allowed = max(1, min(connections, most - _OTHER_FILES))
+    allowed = max(1, min(connections, most - others))
     if allowed < connections:
         level = logging.INFO if allowed >= _MANY else logging.WARNING
         logger.log(level, "the limit on open files allows %d connections, not %d", allowed, connections)

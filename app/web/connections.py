@@ -64,6 +64,9 @@ SLOW_SECONDS = 0.1
 """After so long a request that is not whole may cost its connection, where there is no room for another: to take all
 places from connections that work, as many as there are must be opened within it."""
 
+_UNREAD_SECONDS = 0.01
+"""For so long a connection may be idle because nobody has looked yet what came on it: many are taken in one turn."""
+
 AGE_JITTER = 0.2
 """The part of its greatest age that chance may take off a connection, so that a pool does not come back at once."""
 
@@ -380,8 +383,9 @@ class Connection(HttpToolsProtocol):
     def _displace(self) -> bool:
         """Close the connection of some that is least missed, of its kind the one that has been so for longest."""
         others = [c for c in islice(self.connections, _LOOKED_AT) if isinstance(c, Connection) and c is not self]
-        long_ago = self.loop.time() - SLOW_SECONDS
-        idle = [c for c in others if c.is_idle]
+        now = self.loop.time()
+        long_ago = now - SLOW_SECONDS
+        idle = [c for c in others if c.is_idle and c.idle_since <= now - _UNREAD_SECONDS]
         slow = [c for c in others if c.reading_since <= long_ago and not c.transport.is_closing()]
         silent = [c for c in idle if not c.has_asked and c.idle_since <= long_ago]
         least_missed = silent or slow or idle

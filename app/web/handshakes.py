@@ -19,9 +19,12 @@ from contextlib import suppress
 
 from app.web.tls import HANDSHAKE_SECONDS
 
-MAX_WAITING = 200
-"""Fewer than the descriptors that are kept for others. A handshake takes a millisecond or two: that many at a time are
-some ten thousand a second, if clients do their part."""
+MAX_WAITING = 512
+"""As large a crowd of one address may come at once and be served: who has no place left takes one from another. Each
+takes a descriptor, and about 60 kB until it is done or was collected (65 MB more under a flood of them)."""
+ACCEPTED_AT_ONCE = 16
+"""Connections that a listener takes in one turn of the loop. libuv takes one when it is told that there are some, and a
+turn lasts as long as the requests in it: of a thousand clients that come at once, the last would wait for seconds."""
 _PAUSE_SECONDS = 0.05
 """After an accept that failed, for want of descriptors mostly."""
 
@@ -71,15 +74,22 @@ class Handshakes:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                accepted, peer = await loop.sock_accept(self._socket)
+                self._begin(*await loop.sock_accept(self._socket))
+                for _ in range(ACCEPTED_AT_ONCE - 1):
+                    self._begin(*self._socket.accept())
+                await asyncio.sleep(0)  # those that were taken have a turn before more are
+            except BlockingIOError:
+                continue  # these were all
             except OSError:
                 await asyncio.sleep(_PAUSE_SECONDS)
-                continue
-            if len(self._waiting) >= self._max_waiting:
-                self._make_room()
-            task = loop.create_task(self._shake_hands(accepted))
-            self._waiting[task] = str(peer[0]) if isinstance(peer, tuple) else ""
-            task.add_done_callback(self._forget)
+
+    def _begin(self, accepted: socket.socket, peer: object) -> None:
+        accepted.setblocking(False)
+        if len(self._waiting) >= self._max_waiting:
+            self._make_room()
+        task = asyncio.get_running_loop().create_task(self._shake_hands(accepted))
+        self._waiting[task] = str(peer[0]) if isinstance(peer, tuple) else ""
+        task.add_done_callback(self._forget)
 
     def _make_room(self) -> None:
         """End the oldest handshake of the address that has most of them."""

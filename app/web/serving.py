@@ -24,7 +24,7 @@ from app.endpoints.exchange import Headers
 from app.randomness import RandomBytes
 from app.web.asgi import App
 from app.web.connections import REQUEST_SECONDS, Connection
-from app.web.handshakes import Handshakes
+from app.web.handshakes import ACCEPTED_AT_ONCE, MAX_WAITING, Handshakes
 from app.web.hot_connections import HotConnection, HotTable
 
 logger = logging.getLogger("app.serving")
@@ -33,9 +33,6 @@ BACKLOG = 2048
 FINISH_SECONDS = 30
 """How long requests in flight may take to finish once the listeners are closed."""
 
-ACCEPTED_AT_ONCE = 16
-"""Connections that a listener takes in one turn of the loop. libuv takes one for each descriptor that it watches, and
-a turn lasts as long as the requests in it: of a thousand clients that come at once, the last would wait for seconds."""
 _STARTING_SECONDS = 0.005
 """uvicorn tells that it listens by a flag only."""
 
@@ -63,6 +60,8 @@ class Listener(msgspec.Struct, frozen=True):
     """What is answered in front of the application, inside the parser's callback."""
     tls: ssl.SSLContext | None = None
     """For TLS and nothing else; None for plain HTTP."""
+    max_handshakes: int = MAX_WAITING
+    """Of TLS, at once."""
 
 
 class Draining:
@@ -79,6 +78,7 @@ class _Server(uvicorn.Server):
     """uvicorn's server without its signal handlers: the signals are for the whole process."""
 
     tls: ssl.SSLContext | None = None
+    max_handshakes = MAX_WAITING
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's; with TLS handshakes are bounded, in number and in time."""
@@ -94,7 +94,9 @@ class _Server(uvicorn.Server):
             app_state=self.lifespan.state,
         )
         self.servers = [
-            Handshakes(each, connection, self.tls, backlog=self.config.backlog)  # type: ignore[misc]
+            Handshakes(  # type: ignore[misc]
+                each, connection, self.tls, backlog=self.config.backlog, max_waiting=self.max_handshakes
+            )
             for each in sockets
         ]
         self.started = True
@@ -151,9 +153,9 @@ async def serve(
 
 
 def _descriptors(listener: Listener) -> list[socket.socket]:
-    """The listening socket, once for each connection that is taken from it in one turn of the loop."""
+    """The listening socket, once for each connection that is taken in one turn: libuv takes one for each descriptor."""
     if listener.tls is not None:
-        return [listener.socket]  # Handshakes take all that have come
+        return [listener.socket]  # Handshakes take as many from one
     return [listener.socket, *(listener.socket.dup() for _ in range(ACCEPTED_AT_ONCE - 1))]
 
 
@@ -229,5 +231,5 @@ def _server(listener: Listener, random_bytes: RandomBytes) -> _Server:
             timeout_graceful_shutdown=2 * FINISH_SECONDS,  # never reached: _close() is faster
         )
     )
-    server.tls = listener.tls
+    server.tls, server.max_handshakes = listener.tls, listener.max_handshakes
     return server

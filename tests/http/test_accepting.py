@@ -1,10 +1,13 @@
-"""How listeners take connections, on the event loop that the service runs on."""
+"""How a listener takes connections that come at once, on the event loop that the service runs on."""
 
 import asyncio
+import contextlib
+import math
 import secrets
 import signal
 import socket
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 import uvloop
@@ -16,50 +19,87 @@ from app.web.serving import Draining, Listener, bind, serve
 
 CROWD = 80
 TURNS = 5
+"""Of the loop, in which all of them are taken."""
+AT_ONCE = CROWD // TURNS
+PLACES = 4
 
 
 async def nothing(_scope: Message, _receive: Receive, _send: Send) -> None:
     """An application that nobody asks."""
 
 
-def test_clients_that_come_at_once_are_taken_many_in_each_turn_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    turn, taken = 0, Counter[int]()
+class Crowd:
+    """Clients that have all come before the loop takes the first of them."""
 
-    class Seen(Connection):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            taken[turn] += 1
-            super().connection_made(transport)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, size: int, max_connections: float = math.inf) -> None:
+        self.size = size
+        self.turn = 0
+        self.taken = Counter[int]()
+        """How many in each turn of the loop."""
+        self.heard: list[bytes] = []
+        """What each was sent within a tenth of a second."""
+        taken, crowd = self.taken, self
 
-    monkeypatch.setattr(serving, "Connection", Seen)
-    listening = bind("BIND_ADDR", "127.0.0.1", 0)
-    address = listening.getsockname()
-    clients: list[socket.socket] = []
+        class Seen(Connection):
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                taken[crowd.turn] += 1
+                super().connection_made(transport)
 
-    async def count_turns() -> None:
-        nonlocal turn
-        while taken.total() < CROWD and turn < 100 * CROWD:
-            turn += 1
-            await asyncio.sleep(0)
-        signal.raise_signal(signal.SIGTERM)
+        monkeypatch.setattr(serving, "Connection", Seen)
+        listening = bind("BIND_ADDR", "127.0.0.1", 0)
+        self.address = listening.getsockname()
+        self._clients: list[socket.socket] = []
+        self._listener = Listener("public", nothing, listening, keep_alive_seconds=5, max_connections=max_connections)
 
-    def come() -> None:
-        # The loop stands still meanwhile: the kernel keeps those that have come, up to the backlog.
-        clients.extend(socket.create_connection(address) for _ in range(CROWD))
-        asyncio.get_running_loop().create_task(count_turns())
-
-    uvloop.run(
-        serve(
-            [Listener("public", nothing, listening, keep_alive_seconds=5)],
+    def run(self) -> None:
+        serving_them = serve(
+            [self._listener],
             Draining(),
             drain_seconds=0,
             random_bytes=secrets.token_bytes,
-            on_listening=come,
+            on_listening=self._come,
         )
-    )
-    assert taken.total() == CROWD
-    assert len(taken) <= TURNS, taken
-    assert max(taken.values()) <= CROWD // TURNS, f"others wait for {taken}"
-    for client in clients:
-        client.close()
+        try:
+            uvloop.run(serving_them)
+        finally:
+            for client in self._clients:
+                client.close()
+
+    def _come(self) -> None:
+        # The loop stands still meanwhile: the kernel keeps those that have come, up to the backlog.
+        self._clients.extend(socket.create_connection(self.address) for _ in range(self.size))
+        asyncio.get_running_loop().create_task(self._count_turns())
+
+    async def _count_turns(self) -> None:
+        while self.taken.total() < self.size and self.turn < 100 * self.size:
+            self.turn += 1
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.1)  # what was written last is sent
+        self.heard = list(self._hear())
+        signal.raise_signal(signal.SIGTERM)
+
+    def _hear(self) -> Iterator[bytes]:
+        for client in self._clients:
+            client.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                yield client.recv(4096)
+
+
+def test_clients_that_come_at_once_are_taken_many_in_each_turn_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = Crowd(monkeypatch, CROWD)
+    crowd.run()
+    assert crowd.taken.total() == CROWD
+    assert len(crowd.taken) <= TURNS, crowd.taken
+    assert max(crowd.taken.values()) <= AT_ONCE, f"others wait for {crowd.taken}"
+    assert crowd.heard == []
     with pytest.raises(ConnectionRefusedError):  # no descriptor of it was left open
-        socket.create_connection(address)
+        socket.create_connection(crowd.address)
+
+
+def test_of_those_that_come_at_once_the_first_have_the_places_and_the_others_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crowd = Crowd(monkeypatch, AT_ONCE, max_connections=PLACES)
+    crowd.run()
+    told = [heard for heard in crowd.heard if heard.startswith(b"HTTP/1.1 503 ")]
+    assert len(told) >= AT_ONCE - 2 * PLACES  # of a turn that takes long, some count as idle before it is over

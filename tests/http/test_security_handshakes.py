@@ -1,6 +1,7 @@
 """Handshakes are bounded: who opens connections and says nothing keeps nobody else out."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -9,12 +10,12 @@ from typing import NamedTuple
 
 import pytest
 
-from app.web.handshakes import Handshakes
-from app.web.tls import load_pair
+from app.web.handshakes import MAX_WAITING, Handshakes
+from app.web.tls import HANDSHAKE_SECONDS, load_pair
 from tests.programs.certificates import Issued, issue
 
 pytestmark = pytest.mark.anyio
-WAITING = 3
+WAITING, CROWD = 3, 300
 
 
 class Echo(asyncio.Protocol):
@@ -49,17 +50,25 @@ class Listening(NamedTuple):
         raise AssertionError(f"{self.handshakes.waiting} handshakes wait, not {waiting}")
 
 
-@pytest.fixture
-async def listening(tmp_path: Path) -> AsyncIterator[Listening]:
+@contextlib.asynccontextmanager
+async def listener(tmp_path: Path, max_waiting: int, handshake_seconds: float) -> AsyncIterator[Listening]:
     authority: Issued = issue(tmp_path, "authority")
     pair = issue(tmp_path, "listener", authority)
     bound = socket.create_server(("127.0.0.1", 0))
     context = load_pair(pair.certificate_file, pair.key_file)
-    handshakes = Handshakes(bound, Echo, context, backlog=16, max_waiting=WAITING, handshake_seconds=1.0)
+    handshakes = Handshakes(
+        bound, Echo, context, backlog=CROWD, max_waiting=max_waiting, handshake_seconds=handshake_seconds
+    )
     trust = ssl.create_default_context(cafile=str(authority.certificate_file))
     yield Listening(handshakes, bound.getsockname(), trust)
     handshakes.close()
     await handshakes.wait_closed()
+
+
+@pytest.fixture
+async def listening(tmp_path: Path) -> AsyncIterator[Listening]:
+    async with listener(tmp_path, WAITING, handshake_seconds=1) as it:
+        yield it
 
 
 async def test_a_client_is_served(listening: Listening) -> None:
@@ -84,6 +93,21 @@ async def test_one_more_than_may_wait_takes_the_place_of_the_oldest_of_its_crowd
         assert await asyncio.wait_for(reader.read(1), 5) == b""
         writer.close()
     await listening.settle(0)
+
+
+async def test_a_crowd_of_one_address_is_served_that_connects_before_it_speaks(tmp_path: Path) -> None:
+    async with listener(tmp_path, MAX_WAITING, HANDSHAKE_SECONDS) as listening:
+
+        async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+            await writer.start_tls(listening.trust, server_hostname=listening.address[0])
+            writer.write(b"hello")
+            answer = await reader.readexactly(5)
+            writer.close()
+            return answer
+
+        crowd = [await asyncio.open_connection(*listening.address) for _ in range(CROWD)]
+        await listening.settle(CROWD)
+        assert await asyncio.gather(*(speak(*one) for one in crowd)) == [b"hello"] * CROWD
 
 
 async def test_what_is_no_handshake_ends_its_own_connection_alone(listening: Listening) -> None:
