@@ -208,9 +208,11 @@ class Connection(HttpToolsProtocol):
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
                 continue
             except httptools.HttpParserError as error:
+                cause = error.__context__  # what a callback raised
+                if cause is not None:
+                    cause.__traceback__ = None  # the parser keeps it, and with it this call and all that came
                 if self.transport.is_closing():
                     return
-                cause = error.__context__  # what a callback raised
                 self._refuse(cause if isinstance(cause, Refusal) else not_understood())
                 return
             if self._counting:

@@ -31,7 +31,7 @@ from tests.programs.raw_http import exchange, request_bytes
 from tests.programs.service_calls import ServiceCalls
 from tests.programs.service_clients import BASIC
 from tests.programs.service_fixtures import StartService
-from tests.programs.service_process import ROOT, wait_until
+from tests.programs.service_process import ROOT, open_sockets, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -86,15 +86,6 @@ def resident(service: ServiceCalls) -> int:
     return int(Path(f"/proc/{service.process.pid}/statm").read_text().split()[1]) * 4096
 
 
-def sockets(service: ServiceCalls) -> int:
-    links = Path(f"/proc/{service.process.pid}/fd").iterdir()
-    count = 0
-    for link in links:
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            count += link.readlink().name.startswith("socket:")
-    return count
-
-
 class Beside:
     """What was seen of the service while something went on."""
 
@@ -127,7 +118,7 @@ def watched(service: ServiceCalls) -> Iterator[Beside]:
                 seen.token_seconds.append(time.monotonic() - started)
                 seen.most_resident = max(seen.most_resident, resident(service))
                 if number % 10 == 0:  # ten thousand names to read take a while
-                    seen.most_sockets = max(seen.most_sockets, sockets(service))
+                    seen.most_sockets = max(seen.most_sockets, open_sockets(service.process.pid))
 
         thread = threading.Thread(target=watch)
         thread.start()
@@ -154,7 +145,7 @@ def test_an_attack_is_bounded_and_felt_by_nobody_else(attacked: ServiceCalls, fa
             done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         came_to = json.loads(done.stdout)
-        wait_until(lambda: sockets(service) < 50, "the end of the connections")
+        wait_until(lambda: open_sockets(service.process.pid) < 50, "the end of the connections")
         time.sleep(GIVEN_BACK_SECONDS)
         service.access_token(CALLER)
         left.append(resident(service))
@@ -223,7 +214,7 @@ def test_the_probe_is_answered_at_three_times_saturation(
         assert done.returncode == 0, done.stderr
         came_to = json.loads(done.stdout)
         grown = resident(attacked) - before
-        wait_until(lambda: sockets(attacked) < 50, "the end of the connections")
+        wait_until(lambda: open_sockets(attacked.process.pid) < 50, "the end of the connections")
         time.sleep(GIVEN_BACK_SECONDS)
         assert attacked.access_token(CALLER)
         left.append(resident(attacked) - before)

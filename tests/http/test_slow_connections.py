@@ -18,7 +18,7 @@ from tests.programs.raw_http import read_answer
 from tests.programs.service_calls import ServiceCalls
 from tests.programs.service_clients import BASIC
 from tests.programs.service_fixtures import StartService
-from tests.programs.service_process import ServiceProcess, wait_until
+from tests.programs.service_process import ServiceProcess, open_sockets, wait_until
 
 CallsOf = Callable[[ServiceProcess], ServiceCalls]
 HEAD_SECONDS = 0.5
@@ -122,20 +122,9 @@ def test_who_does_not_read_its_answers_is_cut_off(impatient: ServiceCalls) -> No
             deaf.settimeout(0.5)
             for _ in range(200):
                 deaf.sendall(request)
-        before = connections_of(impatient.process)
+        before = open_sockets(impatient.process.pid)
         assert before >= 1
-        wait_until(lambda: connections_of(impatient.process) < before, "the end of the connection", 15)
-
-
-def connections_of(process: ServiceProcess) -> int:
-    """How many sockets it has open, listening ones among them, each once."""
-    return len({name for name in _open_files(process) if name.startswith("socket:")})
-
-
-def _open_files(process: ServiceProcess) -> Iterator[str]:
-    for link in Path(f"/proc/{process.pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            yield link.readlink().name
+        wait_until(lambda: open_sockets(impatient.process.pid) < before, "the end of the connection", 15)
 
 
 def test_one_more_than_the_most_takes_the_place_of_an_idle_one(crowded: ServiceCalls) -> None:
@@ -144,7 +133,7 @@ def test_one_more_than_the_most_takes_the_place_of_an_idle_one(crowded: ServiceC
     time.sleep(SLOW_SECONDS / 5)  # until they count as idle
     try:
         assert service.access_token(BASIC)  # over a new connection
-        assert connections_of(service.process) < 60
+        assert open_sockets(service.process.pid) < 60
         assert httpx.get(f"{service.process.metrics_url}/health/live").status_code == 200
     finally:
         for connection in idle:
@@ -226,7 +215,7 @@ def test_ten_thousand_idle_connections_cost_little_and_give_it_back(
             connection.bind((f"127.0.{1 + number // 5000}.1", 0))
             connection.connect(service.process.address)
             idle.append(connection)
-        wait_until(lambda: connections_of(service.process) >= wanted, "all connections", 30)
+        wait_until(lambda: open_sockets(service.process.pid) >= wanted, "all connections", 30)
         assert service.access_token(BASIC)
         assert httpx.get(f"{service.process.metrics_url}/health/live").status_code == 200
         assert (resident() - before) / wanted < 16_000
@@ -234,7 +223,7 @@ def test_ten_thousand_idle_connections_cost_little_and_give_it_back(
         for connection in idle:
             connection.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    wait_until(lambda: connections_of(service.process) < 50, "the end of all connections", 30)
+    wait_until(lambda: open_sockets(service.process.pid) < 50, "the end of all connections", 30)
     first = resident()
     for _ in range(3):  # a second time costs nothing that the first has not
         service.access_token(BASIC)

@@ -6,6 +6,7 @@ Rules:
 - Every wait is bounded and says, when it gives up, what the service wrote.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -155,6 +156,15 @@ class ServiceProcess:
             return False
         except OSError:
             return False
+
+
+def open_sockets(pid: int) -> int:
+    """How many sockets a process has open, the listening ones among them; one with several descriptors counts once."""
+    names = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            names.add(link.readlink().name)
+    return sum(name.startswith("socket:") for name in names)
 
 
 def serve_command(*arguments: str) -> list[str]:
