@@ -4,7 +4,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -199,13 +199,6 @@ def test_a_flood_of_guesses_at_a_chosen_secret_costs_no_hashes(guarded: ServiceC
 # ---------------------------------------------------------------------------------------------- malformed requests
 
 
-def first_refused(answers: Iterable[httpx.Response]) -> httpx.Response:
-    """The first that a limit refused: a request is admitted again as the time goes on."""
-    found = next((answer for answer in answers if answer.status_code == 429), None)
-    assert found is not None, "all were admitted"
-    return found
-
-
 def unreadable(service: ServiceCalls, number: int, address: str, **named: Any) -> httpx.Response:
     """Send a request that is refused before anybody is asked who they are."""
     path = ("/oauth/token", "/oauth/introspect", "/oauth/revoke")[number % 3]
@@ -229,7 +222,10 @@ def test_a_flood_that_cannot_be_read_meets_a_limit_that_nobody_else_feels(
     told = [unreadable(guarded, number, "203.0.113.66").status_code for number in range(300)]
     assert set(told) == {400, 413, 415, 429}
     assert 60 <= len(told) - told.count(429) <= 75  # one more each second
-    refused = first_refused(unreadable(guarded, 0, "203.0.113.66") for _ in range(3))
+    wait_until(
+        lambda: unreadable(guarded, 0, "203.0.113.66").status_code == 400, "the one that is admitted each second"
+    )
+    refused = unreadable(guarded, 0, "203.0.113.66")
     assert_refused(refused, 429, "slow_down")
     assert int(refused.headers["retry-after"]) >= 1
     assert refused.headers["ratelimit-policy"] == '"failure";q=60;w=60'
@@ -249,20 +245,19 @@ def test_a_flood_that_cannot_be_read_meets_a_limit_that_nobody_else_feels(
     assert len([event for event in events if event["event"] == "token.refused"]) <= 75
 
 
-@pytest.mark.parametrize("backend", ["memory", "redis"])
+# Where Redis does not answer in time the process decides by a budget of its own: then five more are admitted.
+@pytest.mark.parametrize(("backend", "requests"), [("memory", 9), ("redis", 12)])
 def test_a_client_that_sends_what_cannot_be_read_meets_its_own_limit(
-    start_service_once: StartService, calls_of: CallsOf, redis_url: str, backend: str
+    start_service_once: StartService, calls_of: CallsOf, redis_url: str, backend: str, requests: int
 ) -> None:
     client = with_secret("unreadable", secret=GENERATED, rate_limit_per_minute=5)
     other = with_secret("readable")
     settings = {"RATE_LIMIT_BACKEND": backend, "REDIS_URL": redis_url, "REDIS_KEY_PREFIX": secrets.token_hex(8)}
     service = calls_of(start_service_once(clients=(client, other), **settings, **FAILING))
-    # Twice as many where Redis did not answer in time: then the process decides by a budget of its own.
-    answers = [unreadable(service, 0, "203.0.113.66", auth=client.basic) for _ in range(12)]
+    answers = [unreadable(service, 0, "203.0.113.66", auth=client.basic) for _ in range(requests)]
     assert {answer.status_code for answer in answers[:5]} == {400}
-    refused = first_refused(answers)
-    assert_refused(refused, 429, "slow_down")
-    assert refused.headers["ratelimit-policy"] == '"client";q=5;w=60'
+    assert_refused(answers[-1], 429, "slow_down")
+    assert answers[-1].headers["ratelimit-policy"] == '"client";q=5;w=60'
     assert attempt(service, other, other.secret, "203.0.113.66").status_code == 200
 
 

@@ -130,7 +130,7 @@ def test_who_does_not_read_its_answers_is_cut_off(impatient: ServiceCalls) -> No
 def test_one_more_than_the_most_takes_the_place_of_an_idle_one(crowded: ServiceCalls) -> None:
     service = crowded
     idle = [connect(service) for _ in range(60)]
-    time.sleep(SLOW_SECONDS / 5)  # until they count as idle
+    time.sleep(2 * SLOW_SECONDS)  # until they were taken, on a busy machine too, and count as idle
     try:
         assert service.access_token(BASIC)  # over a new connection
         assert open_sockets(service.process.pid) < 60
