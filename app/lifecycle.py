@@ -128,7 +128,7 @@ async def run(
     keep_alive = settings.process.keep_alive_seconds
     slow = settings.process.request_timeout_seconds
     max_age = settings.process.max_connection_age_seconds or math.inf
-    handshakes = files_for_handshakes()
+    handshakes = 0 if tls is None else files_for_handshakes()
     try:
         await serve(
             [
@@ -139,7 +139,7 @@ async def run(
                     keep_alive,
                     max_age,
                     slow,
-                    open_files_for(settings.process.max_connections, 0 if tls is None else handshakes),
+                    open_files_for(settings.process.max_connections, handshakes),
                     service.transport_headers,
                     service.public_hot,
                     None if tls is None else tls.context,

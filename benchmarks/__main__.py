@@ -78,7 +78,7 @@ def run(  # noqa: PLR0917 - click passes them by name
     file: Path,
 ) -> None:
     """Measure this working tree: the table, the sizes, the steps."""
-    machine = msgspec.structs.replace(describe(), idle_cores_polled=context.obj)
+    machine = describe(idle_cores_polled=context.obj)
     results = bench.run(Schedule(rounds, seconds), machine, parts or bench.DEFAULT, only, redis_tokens)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")

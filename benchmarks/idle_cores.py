@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 DEVICE = Path("/dev/cpu_dma_latency")
+HINT = f": the server pays for waking the load; as root, who may write {DEVICE}, it does not"
 _NO_LATENCY = (0).to_bytes(4, "little")
 
 
@@ -28,10 +29,3 @@ def polling(device: Path = DEVICE) -> Iterator[bool]:
         else:
             allowed = True
         yield allowed
-
-
-def told(*, polled: bool) -> str:
-    """A sentence for people."""
-    if polled:
-        return "idle cores polled"
-    return f"idle cores slept: the server pays for waking the load; as root, who may write {DEVICE}, it does not"

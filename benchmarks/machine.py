@@ -30,8 +30,13 @@ class Machine(msgspec.Struct, frozen=True):
     idle_cores_polled: bool = False
     """Whether cores without work were kept awake (:mod:`benchmarks.idle_cores`)."""
 
+    @property
+    def idle_cores(self) -> str:
+        """What they did, to follow "cores without work"."""
+        return "were kept awake" if self.idle_cores_polled else "slept"
 
-def describe() -> Machine:
+
+def describe(*, idle_cores_polled: bool = False) -> Machine:
     """This machine, now."""
     return Machine(
         cpu=cpu_model(Path("/proc/cpuinfo").read_text().splitlines()),
@@ -42,6 +47,7 @@ def describe() -> Machine:
         packages={name: importlib.metadata.version(name) for name in _PACKAGES},
         commit=commit_of(REPOSITORY),
         load_before=round(os.getloadavg()[0], 2),
+        idle_cores_polled=idle_cores_polled,
     )
 
 

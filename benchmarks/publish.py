@@ -72,8 +72,8 @@ def _block(results: Results, runs: Sequence[Results]) -> Iterator[str]:
     machine = results.machine
     yield f"Machine: {machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.kernel}, {machine.python}"
     yield f"({', '.join(f'{name} {version}' for name, version in machine.packages.items())})."
-    idle = "were kept awake" if machine.idle_cores_polled else "slept"
-    yield f"Interleaved rounds after a warm-up; medians. Cores without work {idle}. Load average: in the minute before."
+    yield f"Interleaved rounds after a warm-up; medians. Cores without work {machine.idle_cores}."
+    yield "Load average: the machine's in the minute before."
     yield ""
     for run in runs:
         of = run.machine

@@ -48,7 +48,7 @@ def lines(results: Results) -> Iterator[str]:
     machine = results.machine
     yield f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.kernel}, {machine.python}"
     yield f"commit {machine.commit}, {results.measured_at}, load average before the start {machine.load_before}"
-    yield idle_cores.told(polled=machine.idle_cores_polled)
+    yield f"cores without work {machine.idle_cores}{'' if machine.idle_cores_polled else idle_cores.HINT}"
     for of in (results.rows, results.redis_rows):
         if of:
             yield ""

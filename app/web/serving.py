@@ -77,12 +77,14 @@ class Draining:
 class _Server(uvicorn.Server):
     """uvicorn's server without its signal handlers: the signals are for the whole process."""
 
-    tls: ssl.SSLContext | None = None
-    max_handshakes = MAX_WAITING
+    def __init__(self, config: uvicorn.Config, listener: Listener) -> None:
+        super().__init__(config)
+        self._listener = listener
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's; with TLS handshakes are bounded, in number and in time."""
-        if self.tls is None or sockets is None:
+        tls, max_waiting = self._listener.tls, self._listener.max_handshakes
+        if tls is None or sockets is None:
             await super().startup(sockets)
             return
         await self.lifespan.startup()
@@ -94,9 +96,7 @@ class _Server(uvicorn.Server):
             app_state=self.lifespan.state,
         )
         self.servers = [
-            Handshakes(  # type: ignore[misc]
-                each, connection, self.tls, backlog=self.config.backlog, max_waiting=self.max_handshakes
-            )
+            Handshakes(each, connection, tls, backlog=self.config.backlog, max_waiting=max_waiting)  # type: ignore[misc]
             for each in sockets
         ]
         self.started = True
@@ -216,7 +216,7 @@ def _server(listener: Listener, random_bytes: RandomBytes) -> _Server:
         max_connections=listener.max_connections,
         transport_headers=listener.transport_headers,
     )
-    server = _Server(
+    return _Server(
         uvicorn.Config(
             listener.application,
             http=connection,  # type: ignore[arg-type]
@@ -229,7 +229,6 @@ def _server(listener: Listener, random_bytes: RandomBytes) -> _Server:
             backlog=BACKLOG,
             timeout_keep_alive=listener.keep_alive_seconds,
             timeout_graceful_shutdown=2 * FINISH_SECONDS,  # never reached: _close() is faster
-        )
+        ),
+        listener,
     )
-    server.tls, server.max_handshakes = listener.tls, listener.max_handshakes
-    return server

@@ -22,7 +22,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import redis
 
 from benchmarks import clients, rows
@@ -115,7 +114,7 @@ def measure() -> Measured:
             sizes = _sizes(server)
             connection_bytes = _idle_connections(server)
     return Measured(
-        machine=msgspec.structs.replace(describe(), idle_cores_polled=polled),
+        machine=describe(idle_cores_polled=polled),
         when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         redis_token_bytes=token_bytes,
         redis_delivery_cpu=deliveries,

@@ -46,11 +46,10 @@ def page(model: Model) -> str:
 
 def _source(measured: Measured) -> str:
     machine = measured.machine
-    idle = "were kept awake" if machine.idle_cores_polled else "slept"
     return (
         f"Measured {measured.when} on {machine.cpu}, {machine.cores} cores, {machine.python}, commit {machine.commit}, "
         f"load average before: {machine.load_before:g}; "
-        f"cores without work {idle} (`python -m loadtest model --measure`)."
+        f"cores without work {machine.idle_cores} (`python -m loadtest model --measure`)."
     )
 
 

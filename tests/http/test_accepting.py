@@ -3,19 +3,18 @@
 import asyncio
 import contextlib
 import math
-import secrets
 import signal
 import socket
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-import uvloop
 
 from app.web import serving
 from app.web.asgi import Message, Receive, Send
 from app.web.connections import Connection
-from app.web.serving import Draining, Listener, bind, serve
+from app.web.serving import Listener, bind
+from tests.programs.in_process import serve_until_signalled
 
 CROWD = 80
 TURNS = 5
@@ -52,15 +51,8 @@ class Crowd:
         self._listener = Listener("public", nothing, listening, keep_alive_seconds=5, max_connections=max_connections)
 
     def run(self) -> None:
-        serving_them = serve(
-            [self._listener],
-            Draining(),
-            drain_seconds=0,
-            random_bytes=secrets.token_bytes,
-            on_listening=self._come,
-        )
         try:
-            uvloop.run(serving_them)
+            serve_until_signalled(self._listener, self._come)
         finally:
             for client in self._clients:
                 client.close()

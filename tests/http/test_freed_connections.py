@@ -2,28 +2,25 @@
 
 import asyncio
 import gc
-import secrets
 import signal
 import socket
 import weakref
 from typing import Any
 
 import pytest
-import uvloop
 
 from app.web import serving
 from app.web.asgi import Message, Receive, Send
 from app.web.connections import Connection
 from app.web.heads import HEAD_BYTES
 from app.web.hot_connections import HotConnection, HotTable
-from app.web.serving import Draining, Listener, bind, serve
+from app.web.serving import Listener, bind
+from tests.programs.in_process import serve_until_signalled
 
 WHOLE = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
 LARGER, MUCH_LARGER = (
     b"GET / HTTP/1.1\r\nhost: x\r\nx-large: " + b"a" * size + b"\r\n\r\n" for size in (HEAD_BYTES, 2 * HEAD_BYTES)
 )
-
-
 edge: Any = None
 NO_HOT_ROUTES = HotTable(edge, {})
 
@@ -70,14 +67,9 @@ def test_a_connection_that_ended_is_freed_without_a_collection(
     gc.collect()
     gc.disable()
     try:
-        uvloop.run(
-            serve(
-                [Listener("public", answer, listening, keep_alive_seconds=5, hot=NO_HOT_ROUTES)],
-                Draining(),
-                drain_seconds=0,
-                random_bytes=secrets.token_bytes,
-                on_listening=lambda: tasks.append(asyncio.get_running_loop().create_task(ask_and_wait())),
-            )
+        serve_until_signalled(
+            Listener("public", answer, listening, keep_alive_seconds=5, hot=NO_HOT_ROUTES),
+            lambda: tasks.append(asyncio.get_running_loop().create_task(ask_and_wait())),
         )
         assert [one() for one in made] == [None]
     finally:
